@@ -1,0 +1,3 @@
+//! rapidrtmp-bench
+
+fn main() {}

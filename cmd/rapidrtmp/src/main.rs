@@ -1,0 +1,3 @@
+//! rapidrtmp
+
+fn main() {}
