@@ -58,10 +58,7 @@ impl AvcConfig {
         if record.len() > MAX_BYTES {
             return Err(AvcError::Length);
         }
-        let (version, length_size) = match record.get(..6) {
-            Some(&[version, _, _, _, length_size, _]) => (version, length_size),
-            _ => return Err(AvcError::Length),
-        };
+        let Some(&[version, _, _, _, length_size, _]) = record.get(..6) else { return Err(AvcError::Length) };
         if version != 1 {
             return Err(AvcError::Version);
         }
@@ -80,10 +77,10 @@ impl AvcConfig {
     }
 
     fn from_sps(record: &Bytes, nal: &[u8]) -> Result<Self, AvcError> {
-        let profile = match nal.get(1..4) {
-            Some(&[a, b, c]) => [a, b, c],
-            _ => return Err(AvcError::ParameterSet),
+        let Some(&[profile_idc, constraints, level_idc]) = nal.get(1..4) else {
+            return Err(AvcError::ParameterSet);
         };
+        let profile = [profile_idc, constraints, level_idc];
         let rbsp = decode_nal(nal).map_err(|_| AvcError::ParameterSet)?;
         let sps = SeqParameterSet::from_bits(BitReader::new(&*rbsp)).map_err(|_| AvcError::ParameterSet)?;
         let (width, height) = sps.pixel_dimensions().map_err(|_| AvcError::ParameterSet)?;
@@ -99,7 +96,7 @@ impl AvcConfig {
         let max_reorder = match vui.and_then(|v| v.bitstream_restrictions.as_ref()) {
             Some(r) => Some(r.max_num_reorder_frames),
             // Baseline has no B slices (ISO/IEC 14496-10 §A.2.1).
-            None => (profile[0] == 66).then_some(0),
+            None => (profile_idc == 66).then_some(0),
         };
         Ok(Self { record: record.clone(), profile, width, height, frame_rate, max_reorder })
     }
