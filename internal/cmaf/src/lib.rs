@@ -1,1 +1,14 @@
-//! cmaf
+//! Frames to init segments, parts and segments (CMAF, ISO/IEC 23000-19, for HLS); reads them back.
+//!
+//! No I/O, no runtime, no clock: times come in as arguments.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+
+mod boxes;
+mod muxer;
+mod output;
+pub mod read;
+
+pub use boxes::gap_segment;
+pub use muxer::Muxer;
+pub use output::{MuxError, MuxWarning, MuxerOptions, Output};

@@ -1,0 +1,1 @@
+//! Reads fragmented MP4 back: boxes, tracks, samples.
