@@ -1,0 +1,196 @@
+//! What reads well but cannot work is refused before anything is bound.
+
+use std::{
+    path::{Component, Path, PathBuf},
+    time::Duration,
+};
+
+use auth::PathPattern;
+use media::{StreamPath, Ticks};
+
+use super::{Config, ConfigError, HlsSettings, Role, StorageType};
+
+pub(super) fn check(c: &Config) -> Result<(), ConfigError> {
+    check_role(c)?;
+    check_storage(c)?;
+    check_times(c)?;
+    check_hls(&c.hls, "hls")?;
+    for (i, o) in c.paths.iter().enumerate() {
+        let of_path = HlsSettings {
+            part_target: o.part_target.unwrap_or(c.hls.part_target),
+            segment_target: o.segment_target.unwrap_or(c.hls.segment_target),
+            ..c.hls.clone()
+        };
+        check_hls(&of_path, &format!("paths number {}", i + 1))?;
+    }
+    for pattern in &c.auth.open_publish {
+        PathPattern::parse(pattern).or_else(|e| refuse(format!("auth.open_publish: {e}")))?;
+    }
+    if StreamPath::parse(&format!("{}/x", c.streams.app)).is_err() {
+        return refuse("streams.app must be the first part of a stream path, such as live");
+    }
+    if c.http.allow_origin.parse::<http::HeaderValue>().is_err() || c.http.allow_origin.is_empty() {
+        return refuse("http.allow_origin must be * or an origin such as https://example.org");
+    }
+    Ok(())
+}
+
+fn refuse<T>(why: impl Into<String>) -> Result<T, ConfigError> {
+    Err(ConfigError::Refused(why.into()))
+}
+
+fn check_role(c: &Config) -> Result<(), ConfigError> {
+    match c.node.role {
+        Role::AllInOne => {}
+        Role::Ingest | Role::Edge => {
+            return refuse(
+                "the roles ingest and edge need a cluster, which this version does not have: use --role all-in-one",
+            );
+        }
+    }
+    if c.cluster.redis_url.is_some() {
+        return refuse(
+            "REDIS_URL is set, but this version has no clusters yet: a node started now would be alone without \
+             saying so. Unset it",
+        );
+    }
+    Ok(())
+}
+
+fn check_storage(c: &Config) -> Result<(), ConfigError> {
+    if c.storage.kind != StorageType::Local {
+        return refuse("STORAGE_TYPE: this version has only the local store");
+    }
+    if is_inside(&c.node.state_dir, &c.storage.dir) {
+        return refuse(format!(
+            "STATE_DIR ({}) lies inside STORAGE_DIR ({}): whoever serves the streams would serve the signing key",
+            c.node.state_dir.display(),
+            c.storage.dir.display()
+        ));
+    }
+    Ok(())
+}
+
+fn check_times(c: &Config) -> Result<(), ConfigError> {
+    let a = &c.auth;
+    if a.default_token_expiration.is_zero() || a.default_token_expiration > a.max_token_expiration {
+        return refuse(
+            "auth.default_token_expiration must be above 0 and not above auth.max_token_expiration",
+        );
+    }
+    for (name, value, least) in [
+        ("rtmp.idle_timeout", c.rtmp.idle_timeout, Duration::from_secs(2)),
+        ("http.header_timeout", c.http.header_timeout, Duration::from_secs(1)),
+        ("streams.reconnect_window", c.streams.reconnect_window, Duration::from_secs(1)),
+        ("node.drain_timeout", c.node.drain_timeout, Duration::from_secs(1)),
+    ] {
+        if value < least {
+            return refuse(format!("{name} must be at least {least:?}"));
+        }
+    }
+    for (name, value) in [
+        ("http.max_connections", c.http.max_connections),
+        ("rtmp.max_connections", c.rtmp.max_connections),
+        ("rtmp.max_pending_per_ip", c.rtmp.max_pending_per_ip),
+        ("streams.max_concurrent", c.streams.max_concurrent),
+        ("streams.max_viewers", c.streams.max_viewers),
+    ] {
+        if value == 0 {
+            return refuse(format!("{name} must be at least 1"));
+        }
+    }
+    Ok(())
+}
+
+/// What the HLS draft and the contract forbid.
+fn check_hls(h: &HlsSettings, whose: &str) -> Result<(), ConfigError> {
+    if h.segment_max < h.segment_target {
+        return refuse(format!("{whose}: segment_max must not be below segment_target"));
+    }
+    if h.segment_max > Duration::from_secs(60) {
+        return refuse(format!("{whose}: segment_max must not be above 60s"));
+    }
+    let settings = hls::Settings {
+        part_target: Ticks::from_duration(h.part_target),
+        segment_target: Ticks::from_duration(h.segment_target),
+        window: h.window,
+    };
+    settings.validate().or_else(|e| refuse(format!("{whose}: {e}")))
+}
+
+/// Is `inner` the same folder as `outer`, or below it? Links of what exists are followed.
+fn is_inside(inner: &Path, outer: &Path) -> bool {
+    real(inner).starts_with(real(outer))
+}
+
+fn real(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut out = PathBuf::new();
+    for part in absolute.components() {
+        match part {
+            Component::ParentDir => {
+                out.pop();
+            }
+            Component::CurDir => {}
+            other => out.push(other),
+        }
+        if let Ok(followed) = out.canonicalize() {
+            out = followed;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Sources, load};
+
+    fn error(pairs: &[(&str, &str)]) -> String {
+        let env = pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+        load(&Sources { env, ..Sources::default() }).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_needs_a_cluster_is_refused() {
+        assert!(error(&[("RAPIDRTMP__NODE__ROLE", "ingest")]).contains("need a cluster"));
+        assert!(error(&[("RAPIDRTMP__NODE__ROLE", "edge")]).contains("need a cluster"));
+        assert!(error(&[("REDIS_URL", "redis://x")]).contains("REDIS_URL"));
+        assert!(error(&[("STORAGE_TYPE", "gcs")]).contains("local"));
+    }
+
+    #[test]
+    fn state_never_lies_inside_storage() {
+        for (state, storage) in
+            [("/a/b", "/a"), ("/a", "/a"), ("/a/../b/c", "/b"), ("./data/streams/x", "data/streams")]
+        {
+            let e = error(&[("STATE_DIR", state), ("STORAGE_DIR", storage)]);
+            assert!(e.contains("lies inside"), "{state} {storage}: {e}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("streams")).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("streams"), dir.path().join("link")).unwrap();
+        let state = dir.path().join("link/state").display().to_string();
+        let storage = dir.path().join("streams").display().to_string();
+        assert!(error(&[("STATE_DIR", &state), ("STORAGE_DIR", &storage)]).contains("lies inside"));
+        let ok = [("STATE_DIR", "/a/streams-state"), ("STORAGE_DIR", "/a/streams")];
+        let env = ok.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+        assert!(load(&Sources { env, ..Sources::default() }).is_ok());
+    }
+
+    /// RFC 8216bis §6.2.2: a live playlist lasts at least three target durations; contract: segments ≥ 1 s.
+    #[test]
+    fn what_the_hls_draft_forbids_is_refused_with_the_reason() {
+        for pairs in [
+            [("HLS_MAX_SEGMENTS", "2"), ("HLS_SEGMENT_DURATION", "2s")],
+            [("HLS_MAX_SEGMENTS", "10"), ("HLS_SEGMENT_DURATION", "500ms")],
+            [("RAPIDRTMP__HLS__PART_TARGET", "3s"), ("HLS_SEGMENT_DURATION", "2s")],
+            [("RAPIDRTMP__HLS__SEGMENT_MAX", "1s"), ("HLS_SEGMENT_DURATION", "2s")],
+        ] {
+            let e = error(&pairs);
+            assert!(e.starts_with("hls: ") && e.len() > 20, "{e}");
+        }
+        let text = "[[paths]]\npath = \"x\"\npart_target = \"9s\"\n";
+        let s = Sources { file: Some(("f".into(), text.into())), ..Sources::default() };
+        assert!(load(&s).unwrap_err().to_string().starts_with("paths number 1: "));
+    }
+}

@@ -1,0 +1,7 @@
+//! The HTTP side: connections, and what every request passes through.
+
+mod meter;
+mod server;
+
+pub(crate) use meter::measure;
+pub(crate) use server::{Limits, serve};
