@@ -355,11 +355,10 @@ impl Timeline {
         Some(ObjectName::Part { epoch, seq: self.next_seq })
     }
 
-    /// The `n`-th segment of the current publish, from 0, as long as it is listed.
+    /// The `n`-th complete segment of the current publish, from 0; it may have left the playlist.
     pub fn nth_segment(&self, n: u64) -> Option<ObjectName> {
-        let msn = self.epoch_first_msn.checked_add(n)?;
-        let index = usize::try_from(msn.checked_sub(self.media_sequence())?).ok()?;
-        self.listed.get(index).map(|e| e.segment.name)
+        let msn = self.epoch_first_msn.checked_add(n).filter(|m| *m < self.next_msn)?;
+        Some(ObjectName::Segment { epoch: self.epoch?, msn })
     }
 
     /// The init of the newest segment, or the one that the next will need.

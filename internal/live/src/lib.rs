@@ -1,1 +1,31 @@
-//! live
+//! One writer, many readers, bounded memory: frame rings, part windows, and the directory of both.
+//!
+//! A [`Publisher`] pushes frames into a ring that any number of [`Subscriber`]s read; a [`WindowWriter`] adds parts to a
+//! [`Window`] that any number of requests read or wait on. Nobody downstream can hold a writer up: a slow reader is told
+//! that it lagged, a request is held for a bounded time.
+
+mod close;
+mod directory;
+mod held;
+mod rendered;
+mod ring;
+mod stats;
+mod stream;
+mod viewers;
+mod waiters;
+mod window;
+mod writer;
+
+pub use close::CloseReason;
+pub use directory::{
+    Directory, DirectoryOptions, Entry, EntryState, Memory, PublishError, Published, StopSignal,
+};
+pub use held::Blob;
+pub use rendered::Rendered;
+pub use ring::Received;
+pub use stats::StreamStats;
+pub use stream::{Publisher, Stream, StreamOptions, Subscriber, stream};
+pub use viewers::Viewers;
+pub use waiters::HeldRequests;
+pub use window::{Object, Unavailable, Window, WindowOptions, WindowState};
+pub use writer::{ClosedSegment, PlainPlaylists, WindowWriter, window};
