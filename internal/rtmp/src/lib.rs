@@ -9,9 +9,18 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+mod amf0;
+mod chunk;
+mod clock;
+mod command;
+mod demux;
 mod error;
 mod event;
+mod handshake;
+mod metadata;
 mod session;
+mod tag;
+mod target;
 
 pub use error::{ChunkError, SessionError};
 pub use event::{Event, Output, PublishRequest, Refusal, Warning};
