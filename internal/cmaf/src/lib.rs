@@ -4,10 +4,16 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+mod audio;
 mod boxes;
+mod cadence;
+mod init;
 mod muxer;
 mod output;
+mod part;
 pub mod read;
+mod start;
+mod video;
 
 pub use boxes::gap_segment;
 pub use muxer::Muxer;

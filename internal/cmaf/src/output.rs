@@ -111,6 +111,12 @@ pub enum MuxWarning {
     /// A track has had no frames for a while.
     #[error("the {0} track has stopped; the stream goes on without it")]
     LostTrack(&'static str),
+    /// A track changed its configuration; a discontinuity follows.
+    #[error("the {0} track changed its configuration")]
+    NewConfiguration(&'static str),
+    /// Outside [`crate::Muxer::push`] something failed that would end the stream there.
+    #[error("{0}")]
+    Failed(MuxError),
     /// Video has been coming without any keyframe.
     #[error("no keyframe has come yet; nothing can be shown before one does")]
     NoKeyframe,
