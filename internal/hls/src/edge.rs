@@ -13,6 +13,8 @@ pub struct Edge {
     pub last_parts: Option<u32>,
     /// Something is listed: a segment, a GAP or a part.
     pub has_media: bool,
+    /// A complete segment or a GAP is listed: players that ignore parts find something, too.
+    pub has_segment: bool,
     /// ENDLIST is written.
     pub ended: bool,
     /// The part that is hinted: the only one that a request may wait for.
@@ -90,6 +92,7 @@ mod tests {
             next: Cursor { msn, part },
             last_parts,
             has_media: true,
+            has_segment: true,
             ended: false,
             hint: None,
             advance_part_limit: 15,

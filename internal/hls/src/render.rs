@@ -131,6 +131,11 @@ impl Timeline {
         Some(out)
     }
 
+    /// Whether [`Timeline::render_index`] has something to say.
+    pub fn has_index(&self) -> bool {
+        self.variant.as_ref().is_some_and(|v| !v.codecs.is_empty()) && self.bandwidth().is_some()
+    }
+
     fn header(&self, out: &mut String, low_latency: bool) {
         let td = self.target_duration();
         put!(out, "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:{td}\n");

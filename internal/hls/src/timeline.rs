@@ -376,6 +376,7 @@ impl Timeline {
                 .map(|e| u32::try_from(e.seqs.end - e.seqs.start).unwrap_or(u32::MAX))
                 .filter(|n| *n > 0),
             has_media: last.is_some() || self.open.as_ref().is_some_and(Open::has_parts),
+            has_segment: last.is_some(),
             ended: self.ended,
             hint: self.preload_hint(),
             advance_part_limit: self.settings.advance_part_limit(),

@@ -15,7 +15,7 @@ const QUEUE: usize = 256;
 const HAND_OVER: Duration = Duration::from_secs(5);
 
 /// Bounds of a node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct DirectoryOptions {
     /// Publishes that may run at once.
     pub max_streams: usize,

@@ -24,19 +24,20 @@ pub struct WindowOptions {
     pub max_held: usize,
     /// Counts them for the whole node; take it from [`Directory::held_requests`](crate::Directory::held_requests).
     pub held: HeldRequests,
-    /// How long a request for a playlist that lists nothing yet is held.
-    pub first_part_wait: Duration,
+    /// How long a first request is held: for anything to be listed, and, when it names no segment, for a complete one.
+    /// Then parts alone have to do.
+    pub first_wait: Duration,
     /// Bytes kept of segments that left the playlist while storage does not have them.
     pub max_retired_bytes: u64,
 }
 
 impl Default for WindowOptions {
-    /// 10 s cover an encoder's first GOP; 64 MiB cover a minute of 8 Mbit/s, longer outages lose the oldest.
+    /// 9 s cover OBS's first GOP of 8 s, and stay below the 10 s in which hls.js wants a first byte; 64 MiB cover a minute of 8 Mbit/s, longer outages lose the oldest.
     fn default() -> Self {
         Self {
             max_held: MAX_HELD,
             held: HeldRequests::default(),
-            first_part_wait: Duration::from_secs(10),
+            first_wait: Duration::from_secs(9),
             max_retired_bytes: 64 << 20,
         }
     }
@@ -135,34 +136,58 @@ pub(crate) struct Cache {
 pub(crate) struct Signal {
     pub(crate) edge: Edge,
     pub(crate) expired: bool,
+    /// The multivariant playlist can be rendered.
+    pub(crate) has_index: bool,
     /// Held requests are answered as things stand; nothing is held any more.
     pub(crate) released: bool,
 }
 
+/// What a request must do now.
 enum Verdict {
     Answer,
-    Wait(Duration),
+    /// Wait this long at most, and then take this for an answer.
+    Wait(Duration, Result<(), Unavailable>),
     No(Unavailable),
 }
 
 impl Signal {
     fn playlist(&self, d: &Directives, first_wait: Duration) -> Verdict {
-        if self.expired {
-            return Verdict::No(Unavailable::Gone);
-        }
-        if !self.edge.has_media {
-            return match (self.edge.ended, self.released) {
-                (true, _) => Verdict::No(Unavailable::Gone),
-                (_, true) => Verdict::No(Unavailable::NotReady),
-                _ => Verdict::Wait(first_wait),
-            };
+        if let Some(verdict) = self.before_media(first_wait) {
+            return verdict;
         }
         match self.edge.decide(d) {
+            // Players that start (hls.js) take a list of parts alone for an empty one.
+            Decision::Now if !d.blocks() && !self.edge.has_segment && !self.may_not_wait() => {
+                Verdict::Wait(first_wait, Ok(()))
+            }
             Decision::Now => Verdict::Answer,
             Decision::Wait(_) if self.released => Verdict::Answer,
-            Decision::Wait(_) => Verdict::Wait(self.hold()),
+            Decision::Wait(_) => Verdict::Wait(self.hold(), Err(Unavailable::TimedOut)),
             Decision::BadRequest(why) => Verdict::No(Unavailable::BadRequest(why)),
         }
+    }
+
+    fn index(&self, first_wait: Duration) -> Verdict {
+        match self.before_media(first_wait) {
+            Some(verdict) => verdict,
+            None if self.has_index || self.may_not_wait() => Verdict::Answer,
+            None => Verdict::Wait(first_wait, Err(Unavailable::NotReady)),
+        }
+    }
+
+    /// The verdict while nothing is listed.
+    fn before_media(&self, first_wait: Duration) -> Option<Verdict> {
+        match () {
+            () if self.expired => Some(Verdict::No(Unavailable::Gone)),
+            () if self.edge.has_media => None,
+            () if self.edge.ended => Some(Verdict::No(Unavailable::Gone)),
+            () if self.released => Some(Verdict::No(Unavailable::NotReady)),
+            () => Some(Verdict::Wait(first_wait, Err(Unavailable::NotReady))),
+        }
+    }
+
+    fn may_not_wait(&self) -> bool {
+        self.released || self.edge.ended
     }
 
     /// Clause 22: nothing is held for more than three target durations.
@@ -177,8 +202,8 @@ impl Window {
         &self.0.path
     }
 
-    /// A media playlist, held until what `d` asks for is there (RFC 8216bis §6.2.5.2), or until the first part when
-    /// nothing is listed yet. Cancel-safe: a request that goes away gives its place back.
+    /// A media playlist, held until what `d` asks for is there (RFC 8216bis §6.2.5.2). Without directives it is held, up
+    /// to [`WindowOptions::first_wait`], until a complete segment is listed. Cancel-safe: a request that goes away gives its place back.
     ///
     /// # Errors
     /// [`Unavailable`], each with the status that it means.
@@ -186,7 +211,7 @@ impl Window {
         if r != RenditionName::Media {
             return Err(Unavailable::NotFound);
         }
-        let first_wait = self.0.options.first_part_wait;
+        let first_wait = self.0.options.first_wait;
         self.wait(|s| s.playlist(&d, first_wait)).await?;
         self.0.core.lock().media(d.skip, &self.0).ok_or(Unavailable::Gone)
     }
@@ -196,8 +221,8 @@ impl Window {
     /// # Errors
     /// As [`Window::playlist`].
     pub async fn index(&self) -> Result<Rendered, Unavailable> {
-        let first_wait = self.0.options.first_part_wait;
-        self.wait(|s| s.playlist(&Directives::default(), first_wait)).await?;
+        let first_wait = self.0.options.first_wait;
+        self.wait(|s| s.index(first_wait)).await?;
         self.0.core.lock().index().ok_or(Unavailable::NotReady)
     }
 
@@ -208,12 +233,11 @@ impl Window {
             return object;
         }
         let hinted = |s: &Signal| {
-            let verdict = if s.expired || s.released || s.edge.hint != Some(n) {
+            if s.expired || s.released || s.edge.hint != Some(n) {
                 Verdict::Answer
             } else {
-                Verdict::Wait(s.hold())
-            };
-            verdict
+                Verdict::Wait(s.hold(), Err(Unavailable::TimedOut))
+            }
         };
         match self.wait(hinted).await {
             Ok(()) => self.find(n).unwrap_or(Object::NotFound),
@@ -281,24 +305,23 @@ impl Window {
 
     /// Waits while `verdict` says so, in one of the bounded places.
     async fn wait(&self, verdict: impl Fn(&Signal) -> Verdict) -> Result<(), Unavailable> {
-        let (hold, empty) = {
-            let now = self.0.signal.borrow();
-            match verdict(&now) {
-                Verdict::Answer => return Ok(()),
-                Verdict::No(why) => return Err(why),
-                Verdict::Wait(hold) => (hold, !now.edge.has_media),
-            }
+        let hold = match verdict(&self.0.signal.borrow()) {
+            Verdict::Answer => return Ok(()),
+            Verdict::No(why) => return Err(why),
+            Verdict::Wait(hold, _) => hold,
         };
         let _place = self.place()?;
         let mut signal = self.0.signal.subscribe();
-        let changed = signal.wait_for(|s| !matches!(verdict(s), Verdict::Wait(_)));
-        match timeout(hold, changed).await {
-            Ok(Ok(now)) => match verdict(&now) {
-                Verdict::No(why) => Err(why),
-                _ => Ok(()),
-            },
-            _ if empty => Err(Unavailable::NotReady),
-            _ => Err(Unavailable::TimedOut),
+        let decided = async {
+            let waits = |s: &Signal| matches!(verdict(s), Verdict::Wait(..));
+            // The sender lives as long as the window, so this ends by a change only.
+            let _ = signal.wait_for(|s| !waits(s)).await;
+        };
+        let _ = timeout(hold, decided).await;
+        match verdict(&self.0.signal.borrow()) {
+            Verdict::Answer => Ok(()),
+            Verdict::No(why) => Err(why),
+            Verdict::Wait(_, in_the_end) => in_the_end,
         }
     }
 

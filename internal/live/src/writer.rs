@@ -16,7 +16,7 @@ use crate::{
 
 /// A window over this timeline, as its one writer and as what readers share.
 pub fn window(path: StreamPath, t: Timeline, o: WindowOptions) -> (WindowWriter, Window) {
-    let signal = Signal { edge: t.edge(), expired: false, released: false };
+    let signal = Signal { edge: t.edge(), expired: false, has_index: false, released: false };
     let viewers = Viewers::default();
     viewers.set_target_duration(t.target_duration());
     let core = Core {
@@ -208,9 +208,11 @@ impl WindowWriter {
         let retired = core.timeline.take_retired();
         core.objects.retire(retired, Instant::now());
         let (edge, expired) = (core.timeline.edge(), core.expired);
+        let has_index = shared.signal.borrow().has_index || core.timeline.has_index();
         drop(core);
         shared.signal.send_modify(|s| {
             s.edge = edge;
+            s.has_index = has_index;
             s.expired = expired;
         });
         out
