@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -138,8 +138,8 @@ impl Journal {
         writer.rewrite()?;
         std::thread::Builder::new().name("token-journal".into()).spawn(move || {
             writer.run();
-            // Nobody waits any more: nothing to tell.
-            drop(finished.try_send(()));
+            // Room for one and sent once; if nobody waits any more there is nothing to tell.
+            let _ = finished.try_send(());
         })?;
         Ok(Self { lines: Some(lines), shared, done: Mutex::new(done) })
     }
@@ -221,7 +221,10 @@ impl Writer {
 
     fn sync(&mut self) -> io::Result<()> {
         match &self.file {
-            Some(file) if !self.shared.overflow.load(Ordering::Relaxed) => file.sync_data(),
+            // A file without a name was deleted under us.
+            Some(file) if file.metadata()?.nlink() > 0 && !self.shared.overflow.load(Ordering::Relaxed) => {
+                file.sync_data()
+            }
             _ => self.rewrite(),
         }
     }

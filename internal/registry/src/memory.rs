@@ -102,3 +102,6 @@ impl StreamRegistry for MemoryRegistry {
         Health { reachable: true, problem: self.journal.as_ref().and_then(Journal::problem), paths, tokens }
     }
 }
+
+#[cfg(test)]
+mod tests;
