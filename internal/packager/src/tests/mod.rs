@@ -1,0 +1,8 @@
+//! The lanes over real crates, in virtual time (contract "When a stream ends", "Time, cuts and parts").
+
+mod bench;
+mod ends;
+mod faults;
+mod media_time;
+mod playlist;
+mod source;
