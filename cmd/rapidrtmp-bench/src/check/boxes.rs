@@ -102,7 +102,8 @@ pub(crate) fn read_init(data: &[u8]) -> Result<Vec<InitTrack>, BoxError> {
     }
     for trex in all(child(moov, b"mvex")?, b"trex")? {
         let id = u32_at(trex, 4)?;
-        let defaults = Defaults { duration: u32_at(trex, 12)?, size: u32_at(trex, 16)?, flags: u32_at(trex, 20)? };
+        let defaults =
+            Defaults { duration: u32_at(trex, 12)?, size: u32_at(trex, 16)?, flags: u32_at(trex, 20)? };
         tracks.iter_mut().filter(|t| t.id == id).for_each(|t| t.defaults = defaults);
     }
     if tracks.is_empty() { Err(BoxError::Missing("trak")) } else { Ok(tracks) }
@@ -248,7 +249,13 @@ pub(crate) mod made {
     }
 
     /// The same with every field free.
-    pub(crate) fn traf_part(track: u32, tfhd: u32, time: u64, version: u32, samples: &[(u32, u32, i32)]) -> Vec<u8> {
+    pub(crate) fn traf_part(
+        track: u32,
+        tfhd: u32,
+        time: u64,
+        version: u32,
+        samples: &[(u32, u32, i32)],
+    ) -> Vec<u8> {
         let rows: Vec<u8> =
             samples.iter().flat_map(|&(d, f, o)| words(&[d, 1, f, o.cast_unsigned()])).collect();
         let trun = mp4(b"trun", &[&words(&[version << 24 | 0xf01, samples.len() as u32, 0]), &rows]);
@@ -269,13 +276,16 @@ mod tests {
     #[test]
     fn an_init_and_a_part_are_read() {
         let tracks = read_init(&made::init()).unwrap();
-        assert_eq!(tracks.iter().map(|t| (t.id, t.timescale, t.video)).collect::<Vec<_>>(), [
-            (1, 90_000, true),
-            (2, 48_000, false)
-        ]);
+        assert_eq!(
+            tracks.iter().map(|t| (t.id, t.timescale, t.video)).collect::<Vec<_>>(),
+            [(1, 90_000, true), (2, 48_000, false)]
+        );
         let moofs = read_media(&made::part(9000, &[(3000, SYNC, 0), (3000, DELTA, -3000)]), &tracks).unwrap();
         let t = &moofs[0].trafs[0];
-        assert_eq!((moofs.len(), moofs[0].mdat, t.time, t.duration(), t.base_is_moof), (1, 2, 9000, 6000, true));
+        assert_eq!(
+            (moofs.len(), moofs[0].mdat, t.time, t.duration(), t.base_is_moof),
+            (1, 2, 9000, 6000, true)
+        );
         assert!(t.samples[0].sync() && !t.samples[1].sync());
         assert_eq!((t.samples[1].offset, t.samples[1].depends_on()), (-3000, 1));
     }

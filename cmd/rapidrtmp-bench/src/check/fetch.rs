@@ -40,10 +40,13 @@ impl Reply {
 
     /// Path and query, for findings.
     pub(crate) fn place(&self) -> String {
-        Url::parse(&self.url).map_or_else(|_| self.url.clone(), |u| match u.query() {
-            Some(q) => format!("{}?{q}", u.path()),
-            None => u.path().to_owned(),
-        })
+        Url::parse(&self.url).map_or_else(
+            |_| self.url.clone(),
+            |u| match u.query() {
+                Some(q) => format!("{}?{q}", u.path()),
+                None => u.path().to_owned(),
+            },
+        )
     }
 }
 
@@ -85,7 +88,11 @@ impl Fetcher {
             .collect();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.with_context(|| format!("body of {}", url.path()))? {
-            anyhow::ensure!(body.len() + chunk.len() <= MAX_BODY, "the body of {} is over {MAX_BODY} bytes", url.path());
+            anyhow::ensure!(
+                body.len() + chunk.len() <= MAX_BODY,
+                "the body of {} is over {MAX_BODY} bytes",
+                url.path()
+            );
             body.extend_from_slice(&chunk);
         }
         let took = started.elapsed();

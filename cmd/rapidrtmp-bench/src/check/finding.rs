@@ -49,8 +49,10 @@ pub(crate) struct Findings {
 impl Findings {
     /// Adds one; a repeat of clause and rule only counts.
     pub(crate) fn add(&mut self, finding: Finding) {
-        let known =
-            self.list.iter_mut().find(|c| c.finding.clause == finding.clause && c.finding.what == finding.what);
+        let known = self
+            .list
+            .iter_mut()
+            .find(|c| c.finding.clause == finding.clause && c.finding.what == finding.what);
         match known {
             Some(c) => c.count += 1,
             None => {

@@ -101,7 +101,11 @@ impl Follower {
             return;
         }
         let Some(new) = Media::parse(&reply.text()) else {
-            self.out.findings.add(Finding::new(44, "a playlist that does not begin with #EXTM3U", reply.place()));
+            self.out.findings.add(Finding::new(
+                44,
+                "a playlist that does not begin with #EXTM3U",
+                reply.place(),
+            ));
             return;
         };
         self.out.playlists += 1;
@@ -115,7 +119,7 @@ impl Follower {
         }
         self.out.findings.extend(self.out.timing.take(old, &new, Instant::now()));
         if let Some(jobs) = &self.jobs {
-            let lost = new_jobs(old, &new).into_iter().map(|j| jobs.try_send(j)).filter(Result::is_err);
+            let lost = new_jobs(old, &new).into_iter().filter(|j| jobs.try_send(j.clone()).is_err());
             self.out.skipped += lost.count() as u64;
         }
         self.out.ended = new.ended();
@@ -151,7 +155,9 @@ impl Follower {
 
     fn pause(&self, style: Style) -> Duration {
         match &self.last {
-            Some((m, true)) if style == Style::Blocking && m.control.as_ref().is_some_and(|c| c.can_block_reload) => {
+            Some((m, true))
+                if style == Style::Blocking && m.control.as_ref().is_some_and(|c| c.can_block_reload) =>
+            {
                 Duration::ZERO
             }
             Some((m, true)) => Duration::from_millis(500 * m.target_duration.unwrap_or(2).clamp(1, 20)),
@@ -170,7 +176,8 @@ impl Follower {
 /// A blocking reload is answered when what it asks for is there (RFC 8216bis §6.2.5.2).
 fn satisfied(reply: &Reply, new: &Media) -> Option<Finding> {
     let url = Url::parse(&reply.url).ok()?;
-    let value = |name: &str| url.query_pairs().find(|(n, _)| n == name).and_then(|(_, v)| v.parse::<u64>().ok());
+    let value =
+        |name: &str| url.query_pairs().find(|(n, _)| n == name).and_then(|(_, v)| v.parse::<u64>().ok());
     let msn = value("_HLS_msn")?;
     let (last, parts) = new.next();
     let there = match value("_HLS_part") {
@@ -178,7 +185,11 @@ fn satisfied(reply: &Reply, new: &Media) -> Option<Finding> {
         None => last > msn,
     };
     (!there && !new.ended()).then(|| {
-        Finding::new(19, "a blocking reload was answered without what it asked for", format!("{}: at {last}.{parts}", reply.place()))
+        Finding::new(
+            19,
+            "a blocking reload was answered without what it asked for",
+            format!("{}: at {last}.{parts}", reply.place()),
+        )
     })
 }
 
@@ -218,6 +229,9 @@ mod tests {
         };
         assert_eq!(f.next_request(Style::Blocking).query(), Some("_HLS_msn=104&_HLS_part=2"));
         assert_eq!(f.next_request(Style::Polling).query(), None);
-        assert_eq!((f.pause(Style::Blocking), f.pause(Style::Polling)), (Duration::ZERO, Duration::from_secs(1)));
+        assert_eq!(
+            (f.pause(Style::Blocking), f.pause(Style::Polling)),
+            (Duration::ZERO, Duration::from_secs(1))
+        );
     }
 }

@@ -95,11 +95,19 @@ impl Verifier {
         };
         let mut found = Vec::new();
         if moofs.len() != 1 {
-            found.push(Finding::new(35, "a part has not exactly one moof", format!("{}: {}", p.uri, moofs.len())));
+            found.push(Finding::new(
+                35,
+                "a part has not exactly one moof",
+                format!("{}: {}", p.uri, moofs.len()),
+            ));
         }
         form(&moofs, tracks, &p.uri, &mut found);
         if p.independent && !opens_with_sync(&moofs, tracks) {
-            found.push(Finding::new(18, "INDEPENDENT=YES on a part that does not open with a sync sample", &p.uri));
+            found.push(Finding::new(
+                18,
+                "INDEPENDENT=YES on a part that does not open with a sync sample",
+                &p.uri,
+            ));
         }
         length(&moofs, tracks, p, &mut found);
         let follows = self.parts.last.is_some_and(|(msn, index)| {
@@ -198,7 +206,11 @@ fn form(moofs: &[Moof], tracks: &[InitTrack], uri: &str, found: &mut Vec<Finding
                 found.push(Finding::new(34, "a negative composition offset in a version 0 trun", uri));
             }
             if !tracks.iter().any(|i| i.id == t.track) {
-                found.push(Finding::new(33, "a fragment of a track that the init lacks", format!("{uri}: {}", t.track)));
+                found.push(Finding::new(
+                    33,
+                    "a fragment of a track that the init lacks",
+                    format!("{uri}: {}", t.track),
+                ));
             }
             samples(t, uri, found);
         }
@@ -248,7 +260,13 @@ fn length(moofs: &[Moof], tracks: &[InitTrack], l: &Listed, found: &mut Vec<Find
     }
 }
 
-fn drift(state: &mut Option<Drift>, moofs: &[Moof], tracks: &[InitTrack], s: &Listed, found: &mut Vec<Finding>) {
+fn drift(
+    state: &mut Option<Drift>,
+    moofs: &[Moof],
+    tracks: &[InitTrack],
+    s: &Listed,
+    found: &mut Vec<Finding>,
+) {
     let Some(main) = main_track(tracks) else { return };
     let Some(first) = moofs.iter().flat_map(|m| &m.trafs).find(|t| t.track == main.id) else { return };
     let now = first.time as f64 / f64::from(main.timescale);
@@ -258,7 +276,11 @@ fn drift(state: &mut Option<Drift>, moofs: &[Moof], tracks: &[InitTrack], s: &Li
             let off = (now - d.start) - d.sum;
             if off.abs() > frame + 0.001 {
                 let at = format!("{}: {off:.5} s", s.uri);
-                found.push(Finding::new(33, "the sum of EXTINF drifts from the media by more than a frame", at));
+                found.push(Finding::new(
+                    33,
+                    "the sum of EXTINF drifts from the media by more than a frame",
+                    at,
+                ));
             }
             d.sum += s.duration;
             d.next_msn += 1;
@@ -270,8 +292,8 @@ fn drift(state: &mut Option<Drift>, moofs: &[Moof], tracks: &[InitTrack], s: &Li
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::samples::NONE;
     use crate::check::boxes::made;
+    use crate::check::samples::NONE;
 
     const SYNC: u32 = 0x0200_0000;
     const DELTA: u32 = 0x0101_0000;
@@ -324,7 +346,9 @@ mod tests {
 
     #[test]
     fn clause_33_decode_time_is_continuous() {
-        for (time, expected, jumps) in [(6000, &[][..], 0), (5999, &[33], 0), (6001, &[33], 0), (12_000, &[], 1)] {
+        for (time, expected, jumps) in
+            [(6000, &[][..], 0), (5999, &[33], 0), (6001, &[33], 0), (12_000, &[], 1)]
+        {
             let mut v = verifier();
             v.part(&listed(1, 0, made::part(0, &FRAMES)));
             assert_eq!(clauses(&v.part(&listed(2, 0, made::part(time, &FRAMES)))), expected, "{time}");

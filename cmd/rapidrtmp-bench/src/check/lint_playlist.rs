@@ -41,7 +41,11 @@ fn header(m: &Media, found: &mut Vec<Finding>) {
     match m.version {
         None => found.push(Finding::new(10, "EXT-X-VERSION is missing", "header")),
         Some(v) if v < needed || v > 12 => {
-            found.push(Finding::new(10, "EXT-X-VERSION does not cover the tags in use", format!("{v}, needs {needed}")));
+            found.push(Finding::new(
+                10,
+                "EXT-X-VERSION does not cover the tags in use",
+                format!("{v}, needs {needed}"),
+            ));
         }
         Some(_) => {}
     }
@@ -142,7 +146,11 @@ fn control(m: &Media, found: &mut Vec<Finding>) {
         found.push(Finding::new(17, "HOLD-BACK is below 3 x TARGETDURATION", format!("{:?}", c.hold_back)));
     }
     if c.can_skip_until.is_some_and(|s| s + ROUNDING < 6.0 * target) {
-        found.push(Finding::new(24, "CAN-SKIP-UNTIL is below 6 x TARGETDURATION", format!("{:?}", c.can_skip_until)));
+        found.push(Finding::new(
+            24,
+            "CAN-SKIP-UNTIL is below 6 x TARGETDURATION",
+            format!("{:?}", c.can_skip_until),
+        ));
     }
 }
 
@@ -329,7 +337,11 @@ mod tests {
         let first = "#EXT-X-PART:DURATION=0.2,URI=\"part_7_40.m4s\",INDEPENDENT=YES";
         assert_eq!(with(first, "#EXT-X-PART:DURATION=0.1,URI=\"part_7_40.m4s\",INDEPENDENT=YES"), NONE);
         assert_eq!(with(first, "#EXT-X-PART:DURATION=0.1,URI=\"part_7_40.m4s\""), [16]);
-        assert_eq!(with(second, "#EXT-X-PART:DURATION=0.1,URI=\"part_7_41.m4s\""), NONE, "may be the last of its parent");
+        assert_eq!(
+            with(second, "#EXT-X-PART:DURATION=0.1,URI=\"part_7_41.m4s\""),
+            NONE,
+            "may be the last of its parent"
+        );
         assert_eq!(with("#EXT-X-PART-INF:PART-TARGET=0.21\n", ""), [16]);
     }
 

@@ -56,8 +56,9 @@ pub(crate) fn lint_error(r: &Reply) -> Vec<Finding> {
 /// A held request is answered within three target durations.
 pub(crate) fn lint_hold(took: Duration, target_duration: u64, place: &str) -> Option<Finding> {
     let limit = Duration::from_secs(3 * target_duration) + Duration::from_millis(500);
-    (target_duration > 0 && took > limit)
-        .then(|| Finding::new(22, "a request was held for over 3 x TARGETDURATION", format!("{place}: {took:.1?}")))
+    (target_duration > 0 && took > limit).then(|| {
+        Finding::new(22, "a request was held for over 3 x TARGETDURATION", format!("{place}: {took:.1?}"))
+    })
 }
 
 fn transport(r: &Reply, found: &mut Vec<Finding>) {
@@ -68,7 +69,11 @@ fn transport(r: &Reply, found: &mut Vec<Finding>) {
         found.push(Finding::new(49, "Set-Cookie", r.place()));
     }
     match r.header("access-control-allow-origin") {
-        None => found.push(Finding::new(48, "no Access-Control-Allow-Origin", format!("{} ({})", r.place(), r.status))),
+        None => found.push(Finding::new(
+            48,
+            "no Access-Control-Allow-Origin",
+            format!("{} ({})", r.place(), r.status),
+        )),
         Some(_) => {
             let exposed = r.header("access-control-expose-headers").unwrap_or("").to_ascii_lowercase();
             let missing: Vec<&str> = ["age", "etag", "date", "content-length", "content-range"]
@@ -84,7 +89,8 @@ fn transport(r: &Reply, found: &mut Vec<Finding>) {
 }
 
 fn kind(r: &Reply, asked: Asked, found: &mut Vec<Finding>) {
-    let given = r.header("content-type").unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let given =
+        r.header("content-type").unwrap_or("").split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     let allowed: &[&str] = match asked {
         Asked::Multivariant | Asked::Playlist { .. } => &["application/vnd.apple.mpegurl"],
         Asked::Init => &["video/mp4", "audio/mp4"],
@@ -132,12 +138,15 @@ fn caching(r: &Reply, asked: Asked, target_duration: u64, found: &mut Vec<Findin
         Asked::Playlist { directive: true } if age.is_none_or(|a| a > 6 * target) => {
             found.push(Finding::new(46, "a satisfied directive cached for over 6 x TARGETDURATION", at()));
         }
-        Asked::Init | Asked::Media if age.is_none_or(|a| a < MIN_MEDIA_AGE) || !cache.contains("immutable") => {
+        Asked::Init | Asked::Media
+            if age.is_none_or(|a| a < MIN_MEDIA_AGE) || !cache.contains("immutable") =>
+        {
             found.push(Finding::new(46, "media that is not cached as immutable", at()));
         }
         _ => {}
     }
-    if asked == (Asked::Playlist { directive: false }) && r.header("etag").is_none_or(|e| e.starts_with("W/")) {
+    if asked == (Asked::Playlist { directive: false }) && r.header("etag").is_none_or(|e| e.starts_with("W/"))
+    {
         found.push(Finding::new(46, "a playlist without a strong ETag", at()));
     }
 }
@@ -169,22 +178,28 @@ mod tests {
     }
 
     fn playlist(change: (&str, &str)) -> Reply {
-        reply(200, &[
-            ("content-type", "application/vnd.apple.mpegurl"),
-            ("content-encoding", "gzip"),
-            ("vary", "Accept-Encoding"),
-            ("cache-control", "public, max-age=1"),
-            ("etag", "\"7.100.2\""),
-            change,
-        ])
+        reply(
+            200,
+            &[
+                ("content-type", "application/vnd.apple.mpegurl"),
+                ("content-encoding", "gzip"),
+                ("vary", "Accept-Encoding"),
+                ("cache-control", "public, max-age=1"),
+                ("etag", "\"7.100.2\""),
+                change,
+            ],
+        )
     }
 
     fn media(change: (&str, &str)) -> Reply {
-        reply(200, &[
-            ("content-type", "video/mp4"),
-            ("cache-control", "public, max-age=31536000, immutable"),
-            change,
-        ])
+        reply(
+            200,
+            &[
+                ("content-type", "video/mp4"),
+                ("cache-control", "public, max-age=31536000, immutable"),
+                change,
+            ],
+        )
     }
 
     fn clauses(found: &[Finding]) -> Vec<u8> {
@@ -206,7 +221,10 @@ mod tests {
 
     #[test]
     fn clause_44_types() {
-        assert_eq!(clauses(&lint_reply(&playlist(("content-type", "application/x-mpegURL")), PLAYLIST, 2)), [44]);
+        assert_eq!(
+            clauses(&lint_reply(&playlist(("content-type", "application/x-mpegURL")), PLAYLIST, 2)),
+            [44]
+        );
         assert_eq!(clauses(&lint_reply(&media(("content-type", "video/mp2t")), Asked::Media, 2)), [44]);
     }
 
@@ -224,8 +242,14 @@ mod tests {
         let held = Asked::Playlist { directive: true };
         assert_eq!(clauses(&lint_reply(&playlist(("cache-control", "max-age=13")), held, 2)), [46]);
         assert_eq!(clauses(&lint_reply(&playlist(("cache-control", "max-age=12")), held, 2)), NONE);
-        assert_eq!(clauses(&lint_reply(&playlist(("cache-control", "max-age=9")), Asked::Multivariant, 2)), [46]);
-        assert_eq!(clauses(&lint_reply(&media(("cache-control", "max-age=31536000")), Asked::Media, 2)), [46]);
+        assert_eq!(
+            clauses(&lint_reply(&playlist(("cache-control", "max-age=9")), Asked::Multivariant, 2)),
+            [46]
+        );
+        assert_eq!(
+            clauses(&lint_reply(&media(("cache-control", "max-age=31536000")), Asked::Media, 2)),
+            [46]
+        );
         assert_eq!(clauses(&lint_error(&reply(503, &[("cache-control", "no-store")]))), [46]);
     }
 

@@ -29,14 +29,22 @@ fn constants(old: &Media, new: &Media, found: &mut Vec<Finding>) {
         return;
     }
     if old.part_target != new.part_target {
-        found.push(Finding::new(2, "PART-TARGET changed", format!("{:?} to {:?}", old.part_target, new.part_target)));
+        found.push(Finding::new(
+            2,
+            "PART-TARGET changed",
+            format!("{:?} to {:?}", old.part_target, new.part_target),
+        ));
     }
     if old.control != new.control {
         let at = format!("{:?} to {:?}", old.control, new.control);
         found.push(Finding::new(2, "EXT-X-SERVER-CONTROL changed", at));
     }
     if old.version != new.version {
-        found.push(Finding::new(10, "EXT-X-VERSION changed", format!("{:?} to {:?}", old.version, new.version)));
+        found.push(Finding::new(
+            10,
+            "EXT-X-VERSION changed",
+            format!("{:?} to {:?}", old.version, new.version),
+        ));
     }
 }
 
@@ -103,7 +111,8 @@ fn parts(before: &Segment, after: &Segment, found: &mut Vec<Finding>) {
     if after.uri.is_some() && after.parts.is_empty() {
         return;
     }
-    let kept = after.parts.len() >= before.parts.len() && before.parts.iter().zip(&after.parts).all(|(a, b)| a == b);
+    let kept =
+        after.parts.len() >= before.parts.len() && before.parts.iter().zip(&after.parts).all(|(a, b)| a == b);
     if !kept {
         let at = format!("{}: {} parts, then {}", place(before), before.parts.len(), after.parts.len());
         found.push(Finding::new(3, "announced parts changed", at));
@@ -137,8 +146,17 @@ fn hint(old: &Media, new: &Media, found: &mut Vec<Finding>) {
     };
     let Some((came, discontinuity)) = came else { return };
     let over = part > 0 && new.at(msn + 1).is_some_and(|s| s.discontinuity);
-    if came.uri != hinted && !discontinuity && !over && !old.ended() && !new.all().any(|s| s.gap && s.msn >= msn) {
-        found.push(Finding::new(25, "another part came than was hinted", format!("{} instead of {hinted}", came.uri)));
+    if came.uri != hinted
+        && !discontinuity
+        && !over
+        && !old.ended()
+        && !new.all().any(|s| s.gap && s.msn >= msn)
+    {
+        found.push(Finding::new(
+            25,
+            "another part came than was hinted",
+            format!("{} instead of {hinted}", came.uri),
+        ));
     }
 }
 
@@ -190,7 +208,10 @@ mod tests {
         assert_eq!(clauses(GOOD, GOOD), NONE);
         assert_eq!(clauses(GOOD, &one_part_later()), NONE);
         assert_eq!(clauses(GOOD, &without_the_oldest()), NONE);
-        assert_eq!(clauses(GOOD, &GOOD.replace(HINT, "#EXTINF:0.4,\nsegment_7_104.m4s\n#EXT-X-ENDLIST")), NONE);
+        assert_eq!(
+            clauses(GOOD, &GOOD.replace(HINT, "#EXTINF:0.4,\nsegment_7_104.m4s\n#EXT-X-ENDLIST")),
+            NONE
+        );
     }
 
     #[test]
@@ -226,7 +247,10 @@ mod tests {
         let small = without_the_oldest();
         let (head, rest) = small.split_once("#EXT-X-MAP").unwrap();
         let (_, rest) = rest.split_once("segment_7_101.m4s\n").unwrap();
-        let smaller = format!("{}#EXT-X-MAP:URI=\"init_7_0.mp4\"\n{rest}", head.replace("SEQUENCE:101", "SEQUENCE:102"));
+        let smaller = format!(
+            "{}#EXT-X-MAP:URI=\"init_7_0.mp4\"\n{rest}",
+            head.replace("SEQUENCE:101", "SEQUENCE:102")
+        );
         assert_eq!(clauses(GOOD, &smaller), [5]);
     }
 
@@ -243,7 +267,9 @@ mod tests {
         let next = "#EXTINF:0.4,\nsegment_7_104.m4s\n#EXT-X-PROGRAM-DATE-TIME:2026-11-21T08:00:08.400Z\n#EXT-X-PART:DURATION=0.2,URI=\"part_7_42.m4s\",INDEPENDENT=YES";
         assert_eq!(clauses(GOOD, &GOOD.replace(HINT, next)), NONE);
         assert_eq!(clauses(GOOD, &GOOD.replace(HINT, &next.replace("part_7_42", "part_8_0"))), [25]);
-        let epoch = next.replace("part_7_42", "part_8_0").replace("#EXT-X-PROGRAM", "#EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM");
+        let epoch = next
+            .replace("part_7_42", "part_8_0")
+            .replace("#EXT-X-PROGRAM", "#EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM");
         assert_eq!(clauses(GOOD, &GOOD.replace(HINT, &epoch)), NONE);
     }
 

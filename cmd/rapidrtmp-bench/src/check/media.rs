@@ -134,7 +134,11 @@ async fn removed(fetcher: &Fetcher, base: &Url, uri: &str, out: &mut Fetched) {
         Ok(r) if r.status == 200 => {}
         Ok(r) => {
             let at = format!("{uri}: {}", r.status);
-            out.findings.add(Finding::new(6, "an entry that has just left the playlist cannot be fetched", at));
+            out.findings.add(Finding::new(
+                6,
+                "an entry that has just left the playlist cannot be fetched",
+                at,
+            ));
         }
         Err(e) => out.findings.add(Finding::new(6, "a request for a removed entry failed", format!("{e:#}"))),
     }
@@ -152,7 +156,11 @@ async fn get(fetcher: &Fetcher, base: &Url, uri: &str, asked: Asked, out: &mut F
         }
         Ok(r) => {
             out.findings.extend(lint_error(&r));
-            out.findings.add(Finding::new(8, "a listed resource cannot be fetched", format!("{uri}: {}", r.status)));
+            out.findings.add(Finding::new(
+                8,
+                "a listed resource cannot be fetched",
+                format!("{uri}: {}", r.status),
+            ));
             None
         }
         Err(e) => {
@@ -184,7 +192,9 @@ mod tests {
         assert_eq!((all[1].as_str(), all[12].as_str()), ("segment_7_101.m4s", "segment_7_102.m4s"));
         assert_eq!(names(&new_jobs(Some(&first), &first)), [] as [&str; 0]);
         let hint = "#EXT-X-PRELOAD-HINT";
-        let closed = format!("#EXT-X-PART:DURATION=0.2,URI=\"part_7_42.m4s\"\n#EXTINF:0.6,\nsegment_7_104.m4s\n{hint}");
+        let closed = format!(
+            "#EXT-X-PART:DURATION=0.2,URI=\"part_7_42.m4s\"\n#EXTINF:0.6,\nsegment_7_104.m4s\n{hint}"
+        );
         let second = Media::parse(&GOOD.replace(hint, &closed)).unwrap();
         assert_eq!(names(&new_jobs(Some(&first), &second)), ["part_7_42.m4s", "segment_7_104.m4s"]);
     }

@@ -35,7 +35,9 @@ impl Multivariant {
     /// URIs of all media playlists, each once.
     pub(crate) fn playlists(&self) -> Vec<&str> {
         let mut out: Vec<&str> = Vec::new();
-        for uri in self.variants.iter().map(|v| v.1.as_str()).chain(self.renditions.iter().map(String::as_str)) {
+        for uri in
+            self.variants.iter().map(|v| v.1.as_str()).chain(self.renditions.iter().map(String::as_str))
+        {
             if !out.contains(&uri) {
                 out.push(uri);
             }
@@ -48,10 +50,13 @@ impl Multivariant {
 pub(crate) fn lint_multivariant(m: &Multivariant) -> Vec<Finding> {
     let mut found = Vec::new();
     for (a, uri) in &m.variants {
-        let mut missing = |name: &str| found.push(Finding::new(29, format!("{name} is missing or wrong"), uri));
+        let mut missing =
+            |name: &str| found.push(Finding::new(29, format!("{name} is missing or wrong"), uri));
         let codecs = a.get("CODECS").unwrap_or("");
         let video = codecs.split(',').any(|c| is_video(c.trim()));
-        if codecs.is_empty() || codecs.split(',').any(|c| c.trim().starts_with("avc3") || c.trim().starts_with("hev1")) {
+        if codecs.is_empty()
+            || codecs.split(',').any(|c| c.trim().starts_with("avc3") || c.trim().starts_with("hev1"))
+        {
             missing("CODECS");
         }
         if a.number("BANDWIDTH").is_none_or(|b| b < 1.0) {

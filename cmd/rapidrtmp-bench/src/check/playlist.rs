@@ -109,7 +109,8 @@ impl Media {
 
     /// Seconds of all segments and parts listed.
     pub(crate) fn seconds(&self) -> f64 {
-        self.segments.iter().map(|s| s.duration).sum::<f64>() + self.open.parts.iter().map(|p| p.duration).sum::<f64>()
+        self.segments.iter().map(|s| s.duration).sum::<f64>()
+            + self.open.parts.iter().map(|p| p.duration).sum::<f64>()
     }
 
     /// Whether it uses partial segments.

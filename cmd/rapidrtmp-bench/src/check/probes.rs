@@ -69,12 +69,19 @@ impl Probe<'_> {
             let at = format!("{}: {} after {:.1?}", r.place(), r.status, r.took);
             self.found.push(Finding::new(20, "a stale directive is not answered at once with 200", at));
         }
-        self.refuses(21, "a far future _HLS_msn is not refused with 400", &format!("_HLS_msn={}", msn + 20)).await;
+        self.refuses(21, "a far future _HLS_msn is not refused with 400", &format!("_HLS_msn={}", msn + 20))
+            .await;
         self.refuses(21, "_HLS_part without _HLS_msn is not refused with 400", "_HLS_part=0").await;
         for bad in ["abc", "-1", "", "1.5", "99999999999999999999999"] {
-            self.refuses(21, "a malformed _HLS_msn is not refused with 400", &format!("_HLS_msn={bad}")).await;
+            self.refuses(21, "a malformed _HLS_msn is not refused with 400", &format!("_HLS_msn={bad}"))
+                .await;
         }
-        self.refuses(21, "a malformed _HLS_part is not refused with 400", &format!("_HLS_msn={msn}&_HLS_part=x")).await;
+        self.refuses(
+            21,
+            "a malformed _HLS_part is not refused with 400",
+            &format!("_HLS_msn={msn}&_HLS_part=x"),
+        )
+        .await;
         let twice = format!("_HLS_msn={msn}&_HLS_msn={msn}");
         self.refuses(50, "a directive given twice is not refused with 400", &twice).await;
     }
@@ -113,7 +120,11 @@ impl Probe<'_> {
         if let Some(r) = self.ask("unknown=1&other").await
             && r.status != 200
         {
-            self.found.push(Finding::new(50, "an unknown query parameter is not ignored", r.status.to_string()));
+            self.found.push(Finding::new(
+                50,
+                "an unknown query parameter is not ignored",
+                r.status.to_string(),
+            ));
         }
     }
 
@@ -123,7 +134,9 @@ impl Probe<'_> {
         for _ in 0..10 {
             let Some(first) = self.send(Method::GET, &url, &[]).await else { return };
             let Some(etag) = first.header("etag").map(ToOwned::to_owned) else { return };
-            let Some(second) = self.send(Method::GET, &url, &[("if-none-match", &etag)]).await else { return };
+            let Some(second) = self.send(Method::GET, &url, &[("if-none-match", &etag)]).await else {
+                return;
+            };
             if second.status == 304 {
                 return;
             }
@@ -140,15 +153,25 @@ impl Probe<'_> {
         if let Some(r) = self.send(Method::HEAD, &url, &[]).await
             && (r.status != 200 || !r.body.is_empty())
         {
-            self.found.push(Finding::new(48, "HEAD of a playlist is not answered like GET", r.status.to_string()));
+            self.found.push(Finding::new(
+                48,
+                "HEAD of a playlist is not answered like GET",
+                r.status.to_string(),
+            ));
         }
         let preflight = [("origin", "http://player.example"), ("access-control-request-method", "GET")];
         if let Some(r) = self.send(Method::OPTIONS, &url, &preflight).await {
             if r.status != 204 {
                 self.found.push(Finding::new(48, "OPTIONS is not answered with 204", r.status.to_string()));
             }
-            if r.header("access-control-allow-origin").is_none() || r.header("access-control-max-age").is_none() {
-                self.found.push(Finding::new(48, "a preflight answer lacks Allow-Origin or Max-Age", r.place()));
+            if r.header("access-control-allow-origin").is_none()
+                || r.header("access-control-max-age").is_none()
+            {
+                self.found.push(Finding::new(
+                    48,
+                    "a preflight answer lacks Allow-Origin or Max-Age",
+                    r.place(),
+                ));
             }
         }
     }
@@ -161,7 +184,11 @@ impl Probe<'_> {
         if let Some(r) = self.send(Method::GET, &url, &[("range", "bytes=99999999999-")]).await
             && r.status != 416
         {
-            self.found.push(Finding::new(47, "a range past the end is not refused with 416", r.status.to_string()));
+            self.found.push(Finding::new(
+                47,
+                "a range past the end is not refused with 416",
+                r.status.to_string(),
+            ));
         }
     }
 
@@ -171,7 +198,11 @@ impl Probe<'_> {
         let Some(r) = self.send(Method::GET, &url, &[]).await else { return };
         self.found.extend(lint_error(&r));
         if r.status != 404 {
-            self.found.push(Finding::new(51, "an absent object is not answered with 404", r.status.to_string()));
+            self.found.push(Finding::new(
+                51,
+                "an absent object is not answered with 404",
+                r.status.to_string(),
+            ));
         }
         if r.took > AT_ONCE {
             self.found.push(Finding::new(25, "a name that is not hinted is held", format!("{:.1?}", r.took)));
@@ -195,7 +226,11 @@ fn lint_delta(full: &Media, delta: &Media, can_skip_until: Option<f64>) -> Vec<F
     for s in &delta.segments {
         let before = full.segments.iter().find(|f| f.msn == s.msn);
         if before.is_some_and(|b| b.uri != s.uri || b.discontinuity != s.discontinuity) {
-            found.push(Finding::new(24, "a delta update numbers its segments differently", format!("msn {}", s.msn)));
+            found.push(Finding::new(
+                24,
+                "a delta update numbers its segments differently",
+                format!("msn {}", s.msn),
+            ));
             break;
         }
     }
@@ -207,7 +242,8 @@ fn lint_range(r: &Reply) -> Option<Finding> {
         && r.body.len() == 16
         && r.header("content-range").is_some_and(|c| c.starts_with("bytes 0-15/"));
     (!right).then(|| {
-        let at = format!("{}: {}, {} bytes, {:?}", r.place(), r.status, r.body.len(), r.header("content-range"));
+        let at =
+            format!("{}: {}, {} bytes, {:?}", r.place(), r.status, r.body.len(), r.header("content-range"));
         Finding::new(47, "a single range is not answered with its 206", at)
     })
 }

@@ -57,7 +57,8 @@ impl Timing {
 
 fn end_date(m: &Media) -> Option<OffsetDateTime> {
     let last = m.all().last()?;
-    let seconds = if last.uri.is_some() { last.duration } else { last.parts.iter().map(|p| p.duration).sum() };
+    let seconds =
+        if last.uri.is_some() { last.duration } else { last.parts.iter().map(|p| p.duration).sum() };
     Some(last.date? + Duration::try_from_secs_f64(seconds).ok()?)
 }
 
@@ -82,7 +83,10 @@ mod tests {
         assert!(t.take(None, &m, start).is_none());
         assert!(t.silence(start + Duration::from_millis(3400)).is_none());
         assert_eq!(t.silence(start + Duration::from_millis(3600)).unwrap().clause, 7);
-        assert!(t.take(Some(&m), &m, start + Duration::from_secs(9)).is_none(), "no growth, judged when it ends");
+        assert!(
+            t.take(Some(&m), &m, start + Duration::from_secs(9)).is_none(),
+            "no growth, judged when it ends"
+        );
         let mut grown = m.clone();
         let more = grown.open.parts[1].clone();
         grown.open.parts.push(more);
