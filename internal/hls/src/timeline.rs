@@ -67,6 +67,8 @@ pub struct Timeline {
     total: Ticks,
     longest_total: Ticks,
     retired: Vec<Retired>,
+    /// When the newest listed segment ends, as far as its date and duration tell.
+    end_date: SystemTime,
 }
 
 /// A listed segment, with the lines that never change again.
@@ -97,6 +99,7 @@ pub(crate) struct Open {
     pub(crate) map_changed: bool,
     pub(crate) date: String,
     pub(crate) parts: String,
+    start: SystemTime,
     epoch: Epoch,
     seqs: Range<u64>,
 }
@@ -138,6 +141,7 @@ impl Timeline {
             total: Ticks::ZERO,
             longest_total: Ticks::ZERO,
             retired: Vec::new(),
+            end_date: SystemTime::UNIX_EPOCH,
         }
     }
 
@@ -198,6 +202,7 @@ impl Timeline {
             map_changed,
             date: render::date_line(date),
             parts: String::new(),
+            start: date,
             epoch: self.current_epoch(),
             seqs: self.next_seq..self.next_seq,
         });
@@ -206,14 +211,14 @@ impl Timeline {
 
     /// Lists a part of the open segment and gives its name. The part must be fetchable before readers are told.
     ///
-    /// `independent`: it starts with an IDR picture, or has no video. Without an open segment one is opened, undated.
+    /// `independent`: it starts with an IDR picture, or has no video. Without an open segment one is opened where the last ended.
     pub fn push_part(&mut self, duration: Ticks, independent: bool, bytes: u64) -> ObjectName {
         let name = ObjectName::Part { epoch: self.current_epoch(), seq: self.next_seq };
         if self.ended {
             return name;
         }
         if self.open.is_none() {
-            self.open_segment(SystemTime::UNIX_EPOCH, false);
+            self.open_segment(self.end_date, false);
         }
         self.next_seq += 1;
         if let Some(open) = &mut self.open {
@@ -277,6 +282,7 @@ impl Timeline {
             map_changed: before.is_none() && map.is_some(),
             date: render::date_line(date),
             parts: String::new(),
+            start: date,
             epoch: self.current_epoch(),
             seqs: self.next_seq..self.next_seq,
         };
@@ -305,6 +311,7 @@ impl Timeline {
                 let running = round_seconds(open.duration + self.settings.part_target);
                 self.target_duration = self.target_duration.max(running);
             }
+            self.slide();
         }
         self.target_duration
     }
@@ -420,6 +427,7 @@ impl Timeline {
         self.last_dseq += u64::from(open.discontinuity);
         self.total += listed_duration;
         self.next_msn += 1;
+        self.end_date = open.start.checked_add(segment.duration.to_duration()).unwrap_or(open.start);
         self.listed.push_back(Entry {
             segment,
             listed_duration,
@@ -439,7 +447,10 @@ impl Timeline {
     fn slide(&mut self) {
         self.longest_total = self.longest_total.max(self.total());
         let hold = Ticks(3 * i64::from(self.target_duration) * Ticks::RATE);
-        self.retire_parts(hold);
+        // Before that nobody has seen them, and 3 × TD may still grow.
+        if self.target_fixed {
+            self.retire_parts(hold);
+        }
         while self.listed.len() > self.settings.window {
             let Some(first) = self.listed.front() else { break };
             if self.total - first.listed_duration < hold {
