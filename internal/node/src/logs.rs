@@ -23,3 +23,15 @@ pub fn init(settings: &LogSettings) -> Result<(), ConfigError> {
     };
     Ok(())
 }
+
+/// Reads the filter without starting anything.
+///
+/// # Errors
+/// It cannot be read.
+pub fn check(settings: &LogSettings) -> Result<(), ConfigError> {
+    filter(settings).map(drop)
+}
+
+fn filter(settings: &LogSettings) -> Result<EnvFilter, ConfigError> {
+    EnvFilter::try_new(&settings.filter).map_err(|e| ConfigError::Refused(format!("log.filter: {e}")))
+}

@@ -109,11 +109,11 @@ pub const KEYS: &[Key] = &[
         put(&mut c.http.header_timeout, v.duration())
     }),
     key(
-        "http.allow_origin",
+        "http.allow_origins",
         &[],
         "*",
-        "The origin whose pages may read streams and the API: `*` or one origin.",
-        |c, v| put(&mut c.http.allow_origin, v.text()),
+        "The origins whose pages may read streams and the API, such as https://example.org; `*` is any.",
+        |c, v| put(&mut c.http.allow_origins, v.list()),
     ),
     key("rtmp.addr", &["RTMP_ADDR"], ":1935", "Where encoders publish.", |c, v| {
         put(&mut c.rtmp.addr, v.addr())

@@ -76,8 +76,8 @@ pub struct HttpSettings {
     pub max_connections: usize,
     /// How long a request's header may take.
     pub header_timeout: Duration,
-    /// Origins whose pages may play, or `*`.
-    pub allow_origin: String,
+    /// Origins whose pages may read streams and the API; `*` is any.
+    pub allow_origins: Vec<String>,
 }
 
 /// `[rtmp]`: the listener for encoders.

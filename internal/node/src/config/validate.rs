@@ -29,8 +29,9 @@ pub(super) fn check(c: &Config) -> Result<(), ConfigError> {
     if StreamPath::parse(&format!("{}/x", c.streams.app)).is_err() {
         return refuse("streams.app must be the first part of a stream path, such as live");
     }
-    if c.http.allow_origin.parse::<http::HeaderValue>().is_err() || c.http.allow_origin.is_empty() {
-        return refuse("http.allow_origin must be * or an origin such as https://example.org");
+    let is_origin = |o: &String| o == "*" || (o.contains("://") && o.parse::<http::HeaderValue>().is_ok());
+    if c.http.allow_origins.is_empty() || !c.http.allow_origins.iter().all(is_origin) {
+        return refuse("http.allow_origins must hold * or origins such as https://example.org");
     }
     Ok(())
 }

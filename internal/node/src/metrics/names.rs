@@ -97,6 +97,7 @@ pub(crate) const NAMES: &[Name] = &[
     counter("rapidrtmp_gaps_total", "Gap segments written for missing media"),
     gauge("rapidrtmp_store_backlog", "Writes waiting for the store"),
     counter("rapidrtmp_store_errors_total", "Writes and reads that the store failed"),
+    counter("rapidrtmp_store_lost_total", "Segments dropped unwritten because there was no room to wait"),
     gauge("rapidrtmp_window_bytes", "Bytes of parts held for viewers"),
     gauge("rapidrtmp_ring_bytes", "Bytes of frames held for readers"),
     gauge("rapidrtmp_held_requests", "Playlist and part requests waiting for media"),

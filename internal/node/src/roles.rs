@@ -1,0 +1,108 @@
+//! What each role is made of. Only `all-in-one` exists yet: everything in one process, nothing to install.
+
+use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+
+use auth::{AdminRule, PathPattern, Policy, Tokens};
+use axum::Router;
+use ingest::{Ingest, IngestOptions};
+use live::{Directory, DirectoryOptions, Published};
+use media::Ticks;
+use packager::{Packager, PackagerOptions};
+use playback::{Origins, Playback};
+use registry::{MemoryRegistry, NodeId, StreamRegistry};
+use store::SegmentStore;
+
+use crate::{
+    api::{self, Api},
+    config::{Config, TakeoverPolicy},
+    health::Health,
+    metrics::Metrics,
+    node::NodeError,
+};
+
+/// The services of a node, ready to run.
+pub(crate) struct Services {
+    pub(crate) api: Arc<Api>,
+    pub(crate) app: Router,
+    pub(crate) ingest: Ingest,
+    pub(crate) packager: Packager,
+    pub(crate) published: Published,
+    pub(crate) probe: Probe,
+}
+
+/// Asks what the node depends on.
+pub(crate) struct Probe {
+    registry: Arc<dyn StreamRegistry>,
+    store: SegmentStore,
+    health: Health,
+}
+
+impl Probe {
+    pub(crate) async fn run(&self) {
+        let registry = self.registry.health().await;
+        let problem = registry.problem.or_else(|| (!registry.reachable).then(|| "not reachable".into()));
+        self.health.probed("registry", problem);
+        self.health.probed("store", self.store.health().failing.map(|(_, text)| text));
+    }
+}
+
+/// Ingest, packager, playback and the API over a memory registry and a folder.
+pub(crate) fn all_in_one(
+    config: &Config,
+    http_addr: SocketAddr,
+    rtmp_addr: SocketAddr,
+    health: &Health,
+    metrics: &Metrics,
+) -> Result<Services, NodeError> {
+    let state_dir = &config.node.state_dir;
+    let state = |source| NodeError::State { dir: state_dir.display().to_string(), source };
+    let registry: Arc<dyn StreamRegistry> =
+        Arc::new(MemoryRegistry::open(Some(state_dir)).map_err(state)?);
+    let secret = auth::load_secret(config.signing_secret(), state_dir).map_err(state)?;
+    let open_publish = patterns(&config.auth.open_publish)?;
+    let policy = Arc::new(Policy::new(Tokens::new(&secret), open_publish));
+    let store = SegmentStore::local(&config.storage.dir)
+        .map_err(|source| NodeError::Store { dir: config.storage.dir.display().to_string(), source })?;
+    let (directory, published) = Directory::new(DirectoryOptions {
+        max_streams: config.streams.max_concurrent,
+        ..DirectoryOptions::default()
+    });
+    let node = NodeId::new(&config.node.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string()));
+    let viewers = playback::router(playback_of(config, &directory, &store, &policy));
+    let api = Arc::new(Api {
+        app: config.streams.app.clone(),
+        publish_prefix: publish_prefix(config, rtmp_addr),
+        default_expiration: config.auth.default_token_expiration,
+        max_expiration: config.auth.max_token_expiration,
+        allow_origins: config.http.allow_origins.clone(),
+        admin: AdminRule::new(config.auth.admin_token.as_ref().map(crate::config::Secret::expose)),
+        listener_loopback: http_addr.ip().to_canonical().is_loopback(),
+        policy: Arc::clone(&policy),
+        registry: Arc::clone(&registry),
+        directory: directory.clone(),
+        health: health.clone(),
+        metrics: metrics.clone(),
+        node: node.clone(),
+        seen: Default::default(),
+    });
+    Ok(Services {
+        app: api::router(Arc::clone(&api), viewers),
+        api,
+        ingest: Ingest::new(ingest_of(config, node), directory.clone(), Arc::clone(&registry), policy),
+        packager: Packager::new(packager_of(config), directory, store.clone(), Arc::clone(&registry)),
+        published,
+        probe: Probe { registry, store, health: health.clone() },
+    })
+}
+
+fn patterns(texts: &[String]) -> Result<Vec<PathPattern>, NodeError> {
+    texts.iter().map(|t| PathPattern::parse(t).map_err(|e| NodeError::Settings(e.to_string()))).collect()
+}
+
+/// What a `publishUrl` begins with.
+fn publish_prefix(config: &Config, rtmp_addr: SocketAddr) -> String {
+    match &config.rtmp.ingest_addr {
+        Some(given) => given.trim_end_matches('/').to_owned(),
+        None => format!("rtmp://localhost:{}", rtmp_addr.port()),
+    }
+}
