@@ -1,0 +1,74 @@
+# What people run here. Each target installs what it needs (Debian packages by apt, tools into target/, hls.js by npm).
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BUILD_PACKAGES := build-essential cmake pkg-config
+DEMO_PACKAGES := ffmpeg curl fonts-dejavu-core
+TEST_PACKAGES := ffmpeg curl fonts-dejavu-core chromium npm
+NEXTEST := target/tools/bin/cargo-nextest nextest
+
+.PHONY: help run serve test test-long fuzz bench assets lint tools browser build-packages test-packages
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s $$'\t'
+
+run: build-packages assets ## Demo: server, moving test picture with tone and clock, the URL that plays it; Ctrl-C ends all
+	@.ci/need $(DEMO_PACKAGES)
+	cargo build --locked -p rapidrtmp
+	@deploy/demo.sh target/debug/rapidrtmp
+
+serve: build-packages assets ## The server alone, optimised
+	cargo build --locked --release -p rapidrtmp
+	@exec target/release/rapidrtmp serve
+
+test: test-packages assets tools browser ## Every test but the long ones
+	cargo build --locked -p rapidrtmp -p rapidrtmp-bench
+	$(NEXTEST) run --workspace --locked
+
+test-long: test-packages assets tools browser ## Ten real minutes of conformance, and the heavy cases
+	cargo build --locked -p rapidrtmp -p rapidrtmp-bench
+	$(NEXTEST) run --workspace --locked --profile long --run-ignored only
+
+fuzz: build-packages ## The parsers against random input: the property tests with many more cases
+	PROPTEST_CASES=$${PROPTEST_CASES:-20000} cargo test --locked --release -p media -p rtmp -p cmaf -p hls
+
+bench: build-packages assets ## Ten publishers against a fresh server, and what a player sees meanwhile
+	@.ci/need curl
+	cargo build --locked --release -p rapidrtmp -p rapidrtmp-bench
+	@deploy/bench.sh target/release
+
+assets: assets/hls.min.js ## hls.js, pinned by version and integrity, for the server to embed
+
+assets/hls.min.js: deploy/assets/package.json deploy/assets/package-lock.json
+	@.ci/need npm
+	cd deploy/assets && npm ci --no-audit --no-fund
+	@mkdir -p assets
+	cp deploy/assets/node_modules/hls.js/LICENSE assets/hls.LICENSE
+	cp deploy/assets/node_modules/hls.js/dist/hls.min.js $@
+
+lint: build-packages tools ## Format, clippy, documentation, licences
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+	target/tools/bin/cargo-deny --locked check bans licenses sources
+
+tools: build-packages target/tools/.installed
+
+target/tools/.installed: .ci/tools.txt
+	@.ci/need python3 python3-venv
+	python3 -m venv target/tools
+	target/tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r .ci/tools.txt
+	@touch $@
+
+browser: test-packages tests/browser/node_modules/.package-lock.json
+
+tests/browser/node_modules/.package-lock.json: tests/browser/package.json tests/browser/package-lock.json
+	cd tests/browser && npm ci --no-audit --no-fund
+	@touch $@
+
+build-packages:
+	@.ci/need $(BUILD_PACKAGES)
+
+test-packages: build-packages
+	@.ci/need $(TEST_PACKAGES)
