@@ -70,6 +70,8 @@ pub(crate) struct Broadcast {
     init: Option<Init>,
     tracks: Vec<Arc<Track>>,
     variant: Option<Variant>,
+    /// Bit/s of the last segment with media.
+    measured: u64,
     /// When the playlist last changed; `None` while it is empty.
     updated: Option<Instant>,
     /// When the last part was listed.
@@ -99,6 +101,7 @@ impl Broadcast {
             init: None,
             tracks: Vec::new(),
             variant: None,
+            measured: 0,
             updated: None,
             last_part: None,
             silent: false,
@@ -256,6 +259,8 @@ impl Broadcast {
         meters.segments_created.increment(1);
         meters.segment_duration.record(segment.duration.secs_f64());
         meters.segment_size.record(segment.data.iter().map(Bytes::len).sum::<usize>() as f64);
+        let (bits, time) = (8 * segment.segment.bytes, segment.duration.secs_f64());
+        self.measured = (bits as f64 / time.max(0.001)) as u64;
         self.shelf.segment(segment.name, segment.data);
         self.publish();
     }
@@ -290,12 +295,24 @@ impl Broadcast {
 
     async fn gap(&mut self, duration: Ticks) {
         self.checkpoint().await;
+        self.keep_bit_rate();
         let date = self.reach.gap(duration, self.wall());
         let segment = self.window.push_gap(duration, date, cmaf::gap_segment());
         self.shared.meters.gaps.increment(1);
         self.silent = true;
         self.shelf.segment(segment.name, segment.data);
         self.publish();
+    }
+
+    /// A window of nothing but GAPs has no bit rate of its own; the multivariant goes on with the last one known.
+    fn keep_bit_rate(&mut self) {
+        let measured = Some(self.measured).filter(|m| *m > 0);
+        if let Some(variant) = self.variant.as_mut().filter(|v| v.announced_bitrate.is_none())
+            && measured.is_some()
+        {
+            variant.announced_bitrate = measured;
+            self.window.set_variant(variant.clone());
+        }
     }
 
     /// Reports the segment that comes next, before anything of it is announced.

@@ -126,11 +126,11 @@ mod tests {
         let mut reach = two_segments();
         assert_eq!(reach.gap(seconds(2), at(7.0)), at(4.0));
         assert_eq!(reach.gap(seconds(2), at(9.0)), at(6.0));
-        let start = seconds(10) + Ticks(9_000);
-        let bridge = reach.bridge(start, false, at(10.1), Duration::from_secs(2));
-        assert_eq!(bridge, Bridge { fill: seconds(2) + Ticks(9_000), discontinuity: false });
-        reach.gap(bridge.fill, at(10.1));
-        assert_eq!(reach.open(start, false, at(10.1)), at(10.1));
+        let start = seconds(10) + Ticks(22_500);
+        let bridge = reach.bridge(start, false, at(10.25), Duration::from_secs(2));
+        assert_eq!(bridge, Bridge { fill: seconds(2) + Ticks(22_500), discontinuity: false });
+        reach.gap(bridge.fill, at(10.25));
+        assert_eq!(reach.open(start, false, at(10.25)), at(10.25));
     }
 
     #[test]

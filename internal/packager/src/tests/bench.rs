@@ -182,8 +182,11 @@ async fn look(window: Window, stop: CancellationToken) -> Seen {
 
 /// Clause 8: what is listed can be fetched.
 async fn fetch_all(window: &Window, playlist: &Playlist) {
-    let parts = playlist.entries.iter().flat_map(|e| e.parts.iter().map(|p| &p.0));
-    for uri in playlist.entries.iter().flat_map(|e| e.uri.iter().chain(&e.map)).chain(parts) {
+    let mut names: Vec<&String> = Vec::new();
+    for entry in &playlist.entries {
+        names.extend(entry.uri.iter().chain(&entry.map).chain(entry.parts.iter().map(|(uri, ..)| uri)));
+    }
+    for uri in names {
         let name = ObjectName::parse(uri).expect("it is one of our names");
         let object = window.object(name).await;
         assert!(matches!(object, live::Object::Ready(_)), "clause 8: {uri}: {object:?}");

@@ -142,7 +142,9 @@ impl Playlist {
             if b.parts.is_empty() {
                 a.parts.clear();
             }
-            (a.map, b.map) = (a.map.or_else(|| b.map.clone()), b.map.or_else(|| a.map.clone()));
+            // The first entry of a list always names its MAP.
+            a.map = a.map.or_else(|| b.map.clone());
+            b.map = b.map.or_else(|| a.map.clone());
             assert_eq!(a, b, "clause 3: entry {msn}");
         }
     }
