@@ -129,3 +129,150 @@ pub fn bearer(authorization: &str) -> Option<&str> {
     let token = token.trim_start();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call that the rule without a token allows; each test breaks one clause of it.
+    fn local() -> AdminRequest<'static> {
+        AdminRequest { host: Some("127.0.0.1:8080"), listener_loopback: true, ..AdminRequest::default() }
+    }
+
+    fn open(r: &AdminRequest<'_>) -> Result<(), AdminDenied> {
+        AdminRule::new(None).decide(r)
+    }
+
+    #[test]
+    fn with_a_token_the_bearer_value_decides_alone() {
+        let rule = AdminRule::new(Some("s3cret"));
+        let call = |bearer| rule.decide(&AdminRequest { bearer, ..AdminRequest::default() });
+        assert_eq!(call(Some("s3cret")), Ok(()));
+        assert_eq!(call(None), Err(AdminDenied::Missing));
+        for wrong in ["", "s3cre", "s3cret ", "S3cret", "s3cret1", "x3cret"] {
+            assert_eq!(call(Some(wrong)), Err(AdminDenied::Wrong), "{wrong}");
+        }
+        let far = AdminRequest {
+            bearer: Some("s3cret"),
+            host: Some("tv.example.org"),
+            origin: Some("https://evil.example"),
+            forwarded: true,
+            listener_loopback: false,
+        };
+        assert_eq!(rule.decide(&far), Ok(()));
+        // Being local is no substitute.
+        assert_eq!(rule.decide(&local()), Err(AdminDenied::Missing));
+        assert!(rule.has_token());
+    }
+
+    #[test]
+    fn an_empty_token_is_none() {
+        let rule = AdminRule::new(Some(""));
+        assert!(!rule.has_token());
+        assert_eq!(rule.decide(&local()), Ok(()));
+        let bound_elsewhere = AdminRequest { bearer: Some(""), listener_loopback: false, ..local() };
+        assert_eq!(rule.decide(&bound_elsewhere), Err(AdminDenied::NotLoopback));
+    }
+
+    #[test]
+    fn the_listener_must_be_bound_to_loopback() {
+        assert_eq!(open(&local()), Ok(()));
+        assert_eq!(
+            open(&AdminRequest { listener_loopback: false, ..local() }),
+            Err(AdminDenied::NotLoopback)
+        );
+    }
+
+    #[test]
+    fn the_host_must_be_localhost_or_a_loopback_literal() {
+        let host = |h: &'static str| open(&AdminRequest { host: Some(h), ..local() });
+        for ok in [
+            "localhost",
+            "LocalHost:8080",
+            "127.0.0.1",
+            "127.0.0.1:80",
+            "127.8.9.1:1",
+            "[::1]",
+            "[::1]:8080",
+            "[0:0:0:0:0:0:0:1]:8080",
+        ] {
+            assert_eq!(host(ok), Ok(()), "{ok}");
+        }
+        for bad in [
+            "",
+            "example.org",
+            "localhost.example.org",
+            "localhost.",
+            "127.0.0.1.nip.io",
+            "127.0.0.1.",
+            "0.0.0.0",
+            "192.168.1.1:8080",
+            "2130706433",
+            "0x7f.1",
+            "127.1",
+            "::1",
+            "[::1",
+            "[::1]x",
+            "[::1]:",
+            "[::2]:8080",
+            "[::ffff:10.0.0.1]",
+            "localhost:",
+            "localhost:99999",
+            "localhost:8080:1",
+            "localhost:+80",
+            "localhost:80@example.org",
+            "user@localhost",
+            " localhost",
+        ] {
+            assert_eq!(host(bad), Err(AdminDenied::ForeignHost), "{bad}");
+        }
+        assert_eq!(open(&AdminRequest { host: None, ..local() }), Err(AdminDenied::ForeignHost));
+    }
+
+    #[test]
+    fn the_origin_must_be_absent_or_our_own() {
+        let origin = |o: &'static str| open(&AdminRequest { origin: Some(o), ..local() });
+        assert_eq!(origin("http://127.0.0.1:8080"), Ok(()));
+        assert_eq!(origin("https://127.0.0.1:8080"), Ok(()));
+        for bad in [
+            "",
+            "null",
+            "http://127.0.0.1:8081",
+            "http://127.0.0.1",
+            "http://localhost:8080",
+            "http://evil.example",
+            "http://127.0.0.1:8080.evil.example",
+            "http://127.0.0.1:8080/",
+            "file://127.0.0.1:8080",
+            "127.0.0.1:8080",
+        ] {
+            assert_eq!(origin(bad), Err(AdminDenied::ForeignOrigin), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_in_between_is_refused() {
+        assert_eq!(open(&AdminRequest { forwarded: true, ..local() }), Err(AdminDenied::Forwarded));
+    }
+
+    #[test]
+    fn refusals_say_what_to_set_and_never_the_secret() {
+        use AdminDenied::{ForeignHost, ForeignOrigin, Forwarded, Missing, NotLoopback, Wrong};
+        for d in [Missing, Wrong, NotLoopback, ForeignHost, ForeignOrigin, Forwarded] {
+            assert!(d.to_string().contains("ADMIN_TOKEN"), "{d}");
+        }
+        let shown = format!("{:?}", AdminRule::new(Some("s3cret")));
+        assert!(!shown.contains("s3cret") && shown.contains("true"));
+    }
+
+    /// RFC 9110 §11.1: the scheme is case-insensitive. RFC 6750 §2.1.
+    #[test]
+    fn bearer_values_are_read() {
+        for ok in ["Bearer t0k", "bearer t0k", " BEARER  t0k "] {
+            assert_eq!(bearer(ok), Some("t0k"), "{ok}");
+        }
+        for bad in ["", "Bearer", "Bearer ", "Basic t0k", "t0k", "Bearert0k"] {
+            assert_eq!(bearer(bad), None, "{bad}");
+        }
+    }
+}

@@ -92,3 +92,72 @@ impl Policy {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Secret;
+
+    fn path(s: &str) -> StreamPath {
+        StreamPath::parse(s).unwrap()
+    }
+
+    fn policy(open: &[&str]) -> Policy {
+        let tokens = Tokens::new(&Secret::new("key").unwrap());
+        Policy::new(tokens, open.iter().map(|p| PathPattern::parse(p).unwrap()).collect())
+    }
+
+    fn with(token: &str) -> Credentials {
+        Credentials { token: Some(token.to_owned()), ..Credentials::default() }
+    }
+
+    #[test]
+    fn patterns_mean_a_path_all_below_or_all() {
+        let matches = |pattern: &str, p: &str| PathPattern::parse(pattern).unwrap().matches(&path(p));
+        assert!(matches("*", "live") && matches("*", "a/b/c"));
+        assert!(matches("live/*", "live/a") && matches("live/*", "live/a/b"));
+        assert!(
+            !matches("live/*", "live") && !matches("live/*", "liver/a") && !matches("live/*", "a/live/b")
+        );
+        assert!(
+            matches("live/a", "live/a") && !matches("live/a", "live/ab") && !matches("live/a", "live/a/b")
+        );
+        for bad in
+            ["", "/", "/*", "**", "live/**", "live/*/a", "li*", "live/a*", "api/*", "live/", "live/x.ts"]
+        {
+            assert_eq!(PathPattern::parse(bad), Err(InvalidPattern), "{bad}");
+        }
+    }
+
+    #[test]
+    fn publishing_needs_a_token_except_on_open_paths() {
+        let (none, now) = (Credentials::default(), SystemTime::now());
+        let p = policy(&["open/*"]);
+        assert_eq!(p.publish(&path("live/a"), &none, now), Err(Denied::Missing));
+        assert_eq!(p.publish(&path("live/a"), &with(""), now), Err(Denied::Missing));
+        assert_eq!(p.publish(&path("open/a"), &none, now), Ok(Publish { grant: None }));
+        let user = Credentials { user: Some("u".into()), pass: Some("p".into()), token: None };
+        assert_eq!(p.publish(&path("live/a"), &user, now), Err(Denied::Missing));
+
+        let minted = p.tokens().mint(&path("live/a"), Duration::from_secs(60), now);
+        let publish = p.publish(&path("live/a"), &with(&minted.token), now).unwrap();
+        assert_eq!(publish.grant.unwrap().id, minted.id);
+    }
+
+    #[test]
+    fn a_token_that_is_shown_must_be_right_on_an_open_path_too() {
+        let now = SystemTime::now();
+        let p = policy(&["*"]);
+        let minted = p.tokens().mint(&path("live/a"), Duration::from_secs(60), now);
+        assert_eq!(p.publish(&path("live/b"), &with(&minted.token), now), Err(Denied::WrongPath));
+        assert_eq!(p.publish(&path("live/b"), &with("x"), now), Err(Denied::Invalid));
+        assert!(p.publish(&path("live/a"), &with(&minted.token), now).unwrap().grant.is_some());
+    }
+
+    #[test]
+    fn everybody_may_watch() {
+        assert!(policy(&[]).read(&path("live/a"), &Credentials::default(), SystemTime::now()).is_ok());
+    }
+}

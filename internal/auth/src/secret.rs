@@ -82,3 +82,53 @@ fn write_new(path: &Path) -> io::Result<()> {
     writeln!(file, "{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())?;
     file.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::fs::PermissionsExt, sync::Barrier};
+
+    use super::*;
+
+    #[test]
+    fn a_configured_secret_is_taken_and_no_file_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(load_secret(Some("given"), dir.path()).unwrap().as_bytes(), b"given");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_secret_is_made_once_for_its_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("a/state");
+        let first = load_secret(None, &state).unwrap();
+        assert_eq!(first.as_bytes().len(), 64);
+        assert_eq!(load_secret(Some(""), &state).unwrap(), first);
+        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&state.join(FILE)), mode(&state)), (0o600, 0o700));
+        assert_eq!(fs::read_dir(&state).unwrap().count(), 1, "no temporary file is left");
+        assert_ne!(load_secret(None, &dir.path().join("b")).unwrap(), first);
+    }
+
+    #[test]
+    fn of_many_that_make_it_at_once_all_get_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let barrier = Barrier::new(16);
+        let secrets: Vec<Secret> = std::thread::scope(|s| {
+            let one = || {
+                barrier.wait();
+                load_secret(None, dir.path()).unwrap()
+            };
+            let threads: Vec<_> = (0..16).map(|_| s.spawn(one)).collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        assert!(secrets.iter().all(|s| *s == secrets[0]));
+    }
+
+    #[test]
+    fn an_empty_file_is_an_error_and_debug_shows_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE), " \n").unwrap();
+        assert_eq!(load_secret(None, dir.path()).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(format!("{:?}", Secret::new("s3cret")), "Some(Secret)");
+    }
+}

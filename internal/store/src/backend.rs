@@ -1,9 +1,14 @@
 //! One object store with our names, deadlines and attributes.
 
-use std::{future::Future, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use media::{ObjectName, StreamPath};
 use object_store::{
     Attribute, Attributes, Error, GetOptions, ObjectStore, ObjectStoreExt, PutOptions, PutPayload,
@@ -18,7 +23,8 @@ const MAX_WRITES: usize = 32;
 /// Reads at once on behalf of viewers, apart from the writes.
 const MAX_READS: usize = 64;
 
-/// The object store. All futures here end within the deadline, but for [`Backend::work`] on local disk.
+/// The object store. Futures end within the deadline, but for writes and deletions on local disk, and for waiting
+/// until other operations have made place.
 pub(crate) struct Backend {
     store: Arc<dyn ObjectStore>,
     prefix: String,
@@ -64,95 +70,19 @@ impl Backend {
         let location = self.location(path, Some(&name.to_string()))?;
         let attributes = if self.is_local() { Attributes::default() } else { attributes(name) };
         let options = PutOptions { attributes, ..PutOptions::default() };
-        self.work(self.store.put_opts(&location, PutPayload::from_iter(chunks), options)).await.map(drop)
+        let result = self.work(self.store.put_opts(&location, PutPayload::from_iter(chunks), options)).await;
+        match &result {
+            Ok(_) => self.meter.succeeded(),
+            Err(e) => self.meter.failed(&e.to_string()),
+        }
+        result.map(drop)
     }
 
     /// Deletes an object; that it is not there is no error.
     pub(crate) async fn delete(&self, path: &StreamPath, name: &ObjectName) -> Result<(), StoreError> {
         let location = self.location(path, Some(&name.to_string()))?;
         match self.work(self.store.delete(&location)).await {
-            Err(StoreError::NotFound) => Ok(()),
-            other => other,
-        }
-    }
-
-    /// The object is there.
-    pub(crate) async fn exists(&self, path: &StreamPath, name: &ObjectName) -> Result<bool, StoreError> {
-        let location = self.location(path, Some(&name.to_string()))?;
-        match self.work(self.store.head(&location)).await {
-            Ok(_) => Ok(true),
-            Err(StoreError::NotFound) => Ok(false),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// The objects right below a path, those of longer paths left out; a path without a folder has none.
-    pub(crate) async fn list(&self, path: &StreamPath) -> Result<Vec<ObjectName>, StoreError> {
-        let location = self.location(path, None)?;
-        match self.work(self.store.list_with_delimiter(Some(&location))).await {
-            Ok(found) => {
-                let names = found.objects.iter().filter_map(|o| o.location.filename());
-                Ok(names.filter_map(ObjectName::parse).collect())
-            }
-            Err(StoreError::NotFound) => Ok(Vec::new()),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Removes what a crash left half written in a path's local folder (`{object}#{n}`).
-    pub(crate) async fn sweep(&self, path: &StreamPath) {
-        let Some(folder) = self.folder.as_ref().map(|f| f.join(path.as_str())) else { return };
-        let sweep = move || {
-            for entry in std::fs::read_dir(folder)?.flatten() {
-                let name = entry.file_name();
-                let object = name.to_str().and_then(|n| n.split_once('#')).map(|(object, _)| object);
-                if object.and_then(ObjectName::parse).is_some() {
-                    std::fs::remove_file(entry.path())?;
-                }
-            }
-            Ok::<_, io::Error>(())
-        };
-        let job = tokio::task::spawn_blocking(sweep);
-        if let Ok(Ok(Err(e))) = timeout(self.deadline, job).await
-            && e.kind() != io::ErrorKind::NotFound
-        {
-            self.meter.failed(&e.to_string());
-        }
-    }
-
-    /// Reads an object of at most `max` bytes. A read that hangs keeps its place in the bound until it ends.
-    pub(crate) async fn read(
-        &self,
-        path: &StreamPath,
-        name: &ObjectName,
-        max: u64,
-    ) -> Result<Option<Bytes>, StoreError> {
-        let location = self.location(path, Some(&name.to_string()))?;
-        let (store, reads) = (Arc::clone(&self.store), Arc::clone(&self.reads));
-        let job = async move {
-            let _place = reads.acquire_owned().await;
-            let found = store.get_opts(&location, GetOptions::default()).await?;
-            if found.meta.size > max {
-                return Ok(Err(StoreError::TooLarge(found.meta.size)));
-            }
-            found.bytes().await.map(Ok)
-        };
-        let mut job = tokio::spawn(job);
-        let result = match timeout(self.deadline, &mut job).await {
-            Ok(Ok(Ok(read))) => read,
-            Ok(Ok(Err(e))) => Err(e.into()),
-            Ok(Err(panicked)) => Err(StoreError::Failed(panicked.to_string())),
-            Err(_) => {
-                // On local disk this does not end the thread, nor free its place; elsewhere it ends the request.
-                if !self.is_local() {
-                    job.abort();
-                }
-                Err(StoreError::Overdue)
-            }
-        };
-        match result {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(StoreError::NotFound) => Ok(None),
+            Ok(()) | Err(StoreError::NotFound) => Ok(()),
             Err(e) => {
                 self.meter.failed(&e.to_string());
                 Err(e)
@@ -168,21 +98,117 @@ impl Backend {
     ) -> Result<T, StoreError> {
         let _place = self.writes.acquire().await;
         tokio::pin!(operation);
-        let result = match timeout(self.deadline, &mut operation).await {
+        match timeout(self.deadline, &mut operation).await {
             Ok(done) => done.map_err(StoreError::from),
             Err(_) if self.is_local() => {
                 self.meter.failed(&StoreError::Overdue.to_string());
                 operation.await.map_err(StoreError::from)
             }
             Err(_) => Err(StoreError::Overdue),
+        }
+    }
+
+    /// The object is there.
+    pub(crate) async fn exists(&self, path: &StreamPath, name: &ObjectName) -> Result<bool, StoreError> {
+        let location = self.location(path, Some(&name.to_string()))?;
+        let store = Arc::clone(&self.store);
+        match self.ask(async move { Ok(store.head(&location).await?) }).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::NotFound) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The objects right below a path, those of longer paths left out; a path without a folder has none.
+    pub(crate) async fn list(&self, path: &StreamPath) -> Result<Vec<ObjectName>, StoreError> {
+        let location = self.location(path, None)?;
+        let store = Arc::clone(&self.store);
+        match self.ask(async move { Ok(store.list_with_delimiter(Some(&location)).await?) }).await {
+            Ok(found) => {
+                let names = found.objects.iter().filter_map(|o| o.location.filename());
+                Ok(names.filter_map(ObjectName::parse).collect())
+            }
+            Err(StoreError::NotFound) => Ok(Vec::new()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Reads an object of at most `max` bytes.
+    pub(crate) async fn read(
+        &self,
+        path: &StreamPath,
+        name: &ObjectName,
+        max: u64,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let location = self.location(path, Some(&name.to_string()))?;
+        let store = Arc::clone(&self.store);
+        let read = async move {
+            let found = store.get_opts(&location, GetOptions::default()).await?;
+            if found.meta.size > max {
+                return Err(StoreError::TooLarge(found.meta.size));
+            }
+            Ok(found.bytes().await?)
         };
-        match &result {
-            Ok(_) => self.meter.succeeded(),
-            Err(StoreError::NotFound) => {}
-            Err(e) => self.meter.failed(&e.to_string()),
+        match self.ask(read).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(StoreError::NotFound) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Removes what a crash left half written in a path's local folder (`{object}#{n}`).
+    pub(crate) async fn sweep(&self, path: &StreamPath) -> Result<(), StoreError> {
+        let Some(folder) = self.folder.as_ref().map(|f| f.join(path.as_str())) else { return Ok(()) };
+        let sweep = async move {
+            tokio::task::spawn_blocking(move || sweep(&folder))
+                .await
+                .map_err(|e| StoreError::Failed(e.to_string()))?
+                .map_err(|e| StoreError::Failed(e.to_string()))
+        };
+        self.ask(sweep).await
+    }
+
+    /// Runs a reading operation under the deadline, with a bound on those that run at once. On local disk an
+    /// overdue one still holds a thread, so it keeps its place in the bound until it ends.
+    async fn ask<T: Send + 'static>(
+        &self,
+        operation: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let reads = Arc::clone(&self.reads);
+        let mut job = tokio::spawn(async move {
+            let _place = reads.acquire_owned().await;
+            operation.await
+        });
+        let result = match timeout(self.deadline, &mut job).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(broken)) => Err(StoreError::Failed(broken.to_string())),
+            Err(_) => {
+                if !self.is_local() {
+                    job.abort();
+                }
+                Err(StoreError::Overdue)
+            }
+        };
+        if !matches!(result, Ok(_) | Err(StoreError::NotFound)) {
+            self.meter.error();
         }
         result
     }
+}
+
+fn sweep(folder: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let object = name.to_str().and_then(|n| n.split_once('#')).map(|(object, _)| object);
+        if object.and_then(ObjectName::parse).is_some() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 impl From<Error> for StoreError {

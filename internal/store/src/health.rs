@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 /// How the store is doing. Live playback does not depend on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreHealth {
-    /// The first failure since the last success, and its text; `None`: all is well.
+    /// The first failed or overdue write since the last success, and its text; `None`: all is well.
     pub failing: Option<(SystemTime, String)>,
     /// Bytes that wait to be written.
     pub backlog: u64,
@@ -97,10 +97,15 @@ impl Meter {
         self.lost_counter.increment(1);
     }
 
-    /// Counts a failure; logs the first since the last success.
-    pub(crate) fn failed(&self, text: &str) {
+    /// Counts a failure that says nothing about writing.
+    pub(crate) fn error(&self) {
         self.errors.fetch_add(1, Ordering::Relaxed);
         self.errors_counter.increment(1);
+    }
+
+    /// Counts a failed write; logs the first since the last success.
+    pub(crate) fn failed(&self, text: &str) {
+        self.error();
         let mut failing = self.failing.lock();
         if failing.is_none() {
             tracing::warn!(error = text, "the store fails; streams go on, their segments wait within bounds");
@@ -108,6 +113,7 @@ impl Meter {
         }
     }
 
+    /// An object was written.
     pub(crate) fn succeeded(&self) {
         if self.failing.lock().take().is_some() {
             tracing::info!("the store works again");

@@ -6,12 +6,13 @@
 
 mod backend;
 mod health;
+mod inventory;
 mod queue;
 mod segment_store;
 mod worker;
 mod writer;
 
 pub use health::StoreHealth;
-pub use queue::Completion;
+pub use inventory::Completion;
 pub use segment_store::{SegmentStore, StoreError, StoreOptions};
 pub use writer::StreamWriter;

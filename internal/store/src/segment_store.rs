@@ -141,13 +141,13 @@ impl SegmentStore {
     }
 
     /// Deletes what an earlier owner left below a path, except `keep` and what this process's writers put there.
-    /// Waits for the store, at most two deadlines. Returns how many objects were to be deleted.
+    /// Waits for the store, at most three deadlines. Returns how many objects were to be deleted.
     ///
     /// # Errors
     /// [`StoreError`]; the stream can go on, its names are its own.
     pub async fn clear_leftovers(&self, path: &StreamPath, keep: &[ObjectName]) -> Result<usize, StoreError> {
         let writer = self.writer(path);
-        self.0.backend.sweep(path).await;
+        self.0.backend.sweep(path).await?;
         let found = self.0.backend.list(path).await?;
         let mut leftovers = writer.strangers(found);
         leftovers.retain(|n| !keep.contains(n));
@@ -164,3 +164,6 @@ impl SegmentStore {
         self.0.meter.health()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use media::{ObjectName, RenditionName, StreamPath};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
-    queue::{Playlists, Step},
+    queue::{Playlists, Queue, Step},
     segment_store::Inner,
     writer::Shared,
 };
@@ -18,8 +18,6 @@ use crate::{
 /// The first pause after a failure; doubled up to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(4);
-/// Attempts to delete one object; leftovers are cleared by the path's next claim.
-const DELETE_ATTEMPTS: u32 = 4;
 /// How long a failing store is tried after the last writer of the stream is gone.
 const ABANDON_AFTER: Duration = Duration::from_secs(30);
 
@@ -49,12 +47,12 @@ pub(crate) async fn run(path: StreamPath, shared: Arc<Shared>, inner: Arc<Inner>
         match step {
             Step::Put(put) => {
                 let ok = inner.backend.put(&path, &put.name, put.chunks).await.is_ok();
-                shared.finish(ok, true);
+                shared.change(|q| q.put_done(ok));
                 failures.note(ok).await;
             }
             Step::Delete(name) => {
                 let ok = inner.backend.delete(&path, &name).await.is_ok();
-                shared.finish(ok, failures.0 + 1 < DELETE_ATTEMPTS);
+                shared.change(|q| q.delete_done(ok));
                 failures.note(ok).await;
             }
             Step::Playlists(p) => {
@@ -62,6 +60,8 @@ pub(crate) async fn run(path: StreamPath, shared: Arc<Shared>, inner: Arc<Inner>
                 failures.note(ok).await;
             }
             Step::Wait(until) => {
+                // Playlists may have been passed over: those who wait for the end look again.
+                shared.tell();
                 if shared.close_if_unused(&path, &inner) {
                     return;
                 }
@@ -74,7 +74,7 @@ pub(crate) async fn run(path: StreamPath, shared: Arc<Shared>, inner: Arc<Inner>
             }
         }
         if shared.unused_for() > ABANDON_AFTER {
-            shared.queue.lock().abandon();
+            shared.change(Queue::abandon);
         }
     }
 }
@@ -88,14 +88,12 @@ async fn write_playlists(path: &StreamPath, shared: &Shared, inner: &Inner, p: P
         && let Ok(found) = inner.backend.list(path).await
     {
         tracing::warn!(%path, "stored objects have vanished; restoring what can be restored");
-        shared.queue.lock().reconcile(&found, p);
-        shared.tell();
+        shared.change(|q| q.reconcile(&found, p));
         return true;
     }
     let media = ObjectName::Playlist(RenditionName::Media);
     let ok = inner.backend.put(path, &media, vec![p.media.clone()]).await.is_ok()
         && inner.backend.put(path, &ObjectName::Index, vec![p.index.clone()]).await.is_ok();
-    shared.queue.lock().playlists_done(ok, p);
-    shared.tell();
+    shared.change(|q| q.playlists_done(ok, p));
     ok
 }

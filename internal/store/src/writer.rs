@@ -10,10 +10,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{
-    queue::{Completion, Queue},
-    segment_store::Inner,
-};
+use crate::{inventory::Completion, queue::Queue, segment_store::Inner};
 
 /// What a stream's writers and its worker share.
 pub(crate) struct Shared {
@@ -40,9 +37,11 @@ impl Shared {
         }
     }
 
-    pub(crate) fn finish(&self, ok: bool, again: bool) {
-        self.queue.lock().finish(ok, again);
+    /// A change by the worker itself.
+    pub(crate) fn change<T>(&self, f: impl FnOnce(&mut Queue) -> T) -> T {
+        let result = f(&mut self.queue.lock());
         self.tell();
+        result
     }
 
     /// Tells callers that wait for completions or for the end.
@@ -97,9 +96,8 @@ impl StreamWriter {
     }
 
     fn change<T>(&self, f: impl FnOnce(&mut Queue) -> T) -> T {
-        let result = f(&mut self.shared.queue.lock());
+        let result = self.shared.change(f);
         self.shared.changed.notify_one();
-        self.shared.tell();
         result
     }
 
