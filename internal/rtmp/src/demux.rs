@@ -44,12 +44,18 @@ pub(crate) struct Demuxer {
     audio: Usable,
     warned: Vec<Warning>,
     events: Vec<Event>,
+    dropped: u64,
 }
 
 impl Demuxer {
     /// What the last calls gave, in order.
     pub(crate) fn events(&mut self) -> impl Iterator<Item = Event> + '_ {
         self.events.drain(..)
+    }
+
+    /// Media messages that had no usable track.
+    pub(crate) const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     pub(crate) fn warn(&mut self, w: Warning) {
@@ -131,6 +137,7 @@ impl Demuxer {
 
     fn avc_frame(&mut self, timestamp: u32, composition: i32, data: Bytes) -> Result<(), SessionError> {
         let Some(track) = self.tracks.video.clone() else {
+            self.dropped += 1;
             if matches!(self.video, Usable::Unknown) {
                 self.warn(Warning::NoConfig { codec: "H.264" });
             }
@@ -161,6 +168,7 @@ impl Demuxer {
 
     fn aac_frame(&mut self, timestamp: u32, data: Bytes) {
         let Some(track) = self.tracks.audio.clone() else {
+            self.dropped += 1;
             if matches!(self.audio, Usable::Unknown) {
                 self.warn(Warning::NoConfig { codec: "AAC" });
             }
@@ -183,6 +191,7 @@ impl Demuxer {
     }
 
     fn unsupported(&mut self, kind: TrackKind, timestamp: u32, codec: String) {
+        self.dropped += 1;
         let flags = flags(kind);
         self.drop_track(kind, timestamp, format!("{} codec {codec}", name(kind)));
         self.warn(Warning::Unsupported { codec, flags });

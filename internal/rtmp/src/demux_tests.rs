@@ -149,6 +149,7 @@ fn an_unsupported_track_is_dropped_while_the_other_is_used() {
     assert_eq!(named.len(), 1);
     assert!(named[0].to_string().contains("flv1") && named[0].to_string().contains("libx264"));
     assert_eq!(e.iter().filter(|e| matches!(e, Event::Frame(_))).count(), 200);
+    assert_eq!(d.dropped(), 201);
 }
 
 #[test]

@@ -189,6 +189,12 @@ impl Session {
         self.received
     }
 
+    /// Media messages of the running publish that were dropped: their codec is not supported, or its
+    /// configuration did not come.
+    pub const fn media_dropped(&self) -> u64 {
+        self.demuxer.dropped()
+    }
+
     const fn is_pending(&self) -> bool {
         matches!(self.stage, Stage::Pending(_))
     }

@@ -1,0 +1,213 @@
+//! One connection, from its handshake to its end.
+
+use std::{net::SocketAddr, pin::pin, sync::Arc};
+
+use live::CloseReason;
+use rtmp::{Event, Output, PublishRequest, Refusal, SessionError};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admission::{Admitted, Held},
+    doorway::Ticket,
+    publishing::{Publishing, farewell},
+    server::Shared,
+    socket::{Broken, Socket},
+};
+
+/// What a connection needs.
+pub(crate) struct Connection {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) accepted: Instant,
+    pub(crate) held: Held,
+    pub(crate) cancel: CancellationToken,
+}
+
+/// Why a connection ended before it published.
+enum Early {
+    Broken(Broken),
+    /// A deadline passed; which one.
+    TooSlow(&'static str),
+    Draining,
+}
+
+impl From<Broken> for Early {
+    fn from(b: Broken) -> Self {
+        Self::Broken(b)
+    }
+}
+
+impl Connection {
+    /// Serves the connection to its end.
+    pub(crate) async fn run(self, stream: TcpStream, ticket: Ticket) {
+        let mut socket = Socket::new(stream, self.shared.options.session);
+        let request = match self.until_publish(&mut socket, ticket).await {
+            Ok((request, ticket)) => {
+                let admitted = self.shared.admission.admit(&self.shared.options, &request, &self.held).await;
+                drop(ticket);
+                admitted.map_err(|refused| (request, refused))
+            }
+            Err(early) => {
+                self.note_early(&early);
+                return socket.close().await;
+            }
+        };
+        match request {
+            Ok(admitted) => self.publish(&mut socket, admitted).await,
+            Err((request, refused)) => {
+                if refused.refusal == Refusal::Unauthorized {
+                    self.shared.meters.auth_failures.increment(1);
+                }
+                let path = request.path.as_ref().map_or("(invalid)", |p| p.as_str());
+                let (peer, reason) = (self.peer, &refused.text);
+                tracing::warn!(%peer, path, code = refused.refusal.code(), reason, "publish refused");
+                socket.session.reject_publish(refused.refusal, &refused.text);
+            }
+        }
+        // The reply first, then the path, then the lingering goodbye.
+        while socket.poll().is_some() {}
+        let _gone = socket.flush().await;
+        self.held.release(&*self.shared.admission.registry).await;
+        socket.close().await;
+    }
+
+    /// Handshake and commands, up to the publish request. The address's place is held meanwhile.
+    async fn until_publish(
+        &self,
+        socket: &mut Socket,
+        mut ticket: Ticket,
+    ) -> Result<(PublishRequest, Ticket), Early> {
+        let o = &self.shared.options;
+        let mut deadline = self.accepted + o.handshake_timeout;
+        let mut cancelled = pin!(self.cancel.cancelled());
+        tokio::select! {
+            placed = timeout_at(deadline, ticket.place()) => placed.map_err(|_| Early::TooSlow("place"))?,
+            () = &mut cancelled => return Err(Early::Draining),
+        }
+        let mut shaken = false;
+        loop {
+            let read = tokio::select! {
+                read = timeout_at(deadline, socket.read()) => read,
+                () = &mut cancelled => return Err(Early::Draining),
+            };
+            let late = if shaken { "publish" } else { "handshake" };
+            let n = read.map_err(|_| Early::TooSlow(late))??;
+            self.shared.meters.bytes.increment(n as u64);
+            if !shaken && socket.session.has_handshaken() {
+                shaken = true;
+                deadline = Instant::now() + o.publish_timeout;
+            }
+            while let Some(output) = socket.poll() {
+                match output {
+                    Output::Event(Event::Publish(request)) => return Ok((request, ticket)),
+                    Output::Event(Event::Connected { app, flash_ver }) => {
+                        tracing::debug!(peer = %self.peer, app, flash_ver, "connected");
+                    }
+                    _ => {}
+                }
+            }
+            socket.flush().await?;
+        }
+    }
+
+    fn note_early(&self, early: &Early) {
+        let peer = self.peer;
+        match early {
+            Early::Broken(Broken::Protocol(e)) => {
+                self.shared.meters.errors.increment(1);
+                tracing::debug!(%peer, error = %e, "closed before publishing");
+            }
+            Early::TooSlow(what) => {
+                self.shared.meters.errors.increment(1);
+                tracing::debug!(%peer, what, "closed before publishing: too slow");
+            }
+            Early::Broken(Broken::Disconnected) | Early::Draining => {}
+        }
+    }
+
+    /// A publish, from its acceptance to its end.
+    async fn publish(&self, socket: &mut Socket, admitted: Admitted) {
+        let mut publishing = Publishing::new(admitted, &self.shared.options, &self.shared.meters);
+        socket.session.accept_publish();
+        let reason = match self.pump(socket, &mut publishing).await {
+            Ok(reason) => reason,
+            Err(Broken::Disconnected) => CloseReason::Disconnected,
+            Err(Broken::Protocol(e)) => {
+                self.shared.meters.errors.increment(1);
+                tracing::warn!(peer = %self.peer, path = %publishing.stream.path(), error = %e, "publish broken");
+                match e {
+                    SessionError::Unusable(text) => CloseReason::Refused(text),
+                    _ => CloseReason::Disconnected,
+                }
+            }
+        };
+        publishing.close(reason);
+        // Whoever closed it first gave the reason.
+        let reason = publishing.stream.close_reason().unwrap_or(CloseReason::Disconnected);
+        let (refusal, text) = farewell(&reason);
+        socket.session.end_publish(refusal, &text);
+    }
+
+    /// Reads and pushes until something ends it.
+    async fn pump(&self, socket: &mut Socket, p: &mut Publishing) -> Result<CloseReason, Broken> {
+        let idle = self.shared.options.idle_timeout;
+        let stream = p.stream.clone();
+        let mut closed = pin!(stream.closed());
+        let mut cancelled = pin!(self.cancel.cancelled());
+        let mut silent = pin!(sleep_until(p.last_media + idle));
+        // What came behind the publish command waits in the session.
+        let mut result = socket.session.handle_input(&[]).map_err(Broken::Protocol);
+        loop {
+            let ended = self.drain(socket, p);
+            socket.flush().await?;
+            result?;
+            if let Some(reason) = ended {
+                return Ok(reason);
+            }
+            let pause = p.pace.pause(Instant::now());
+            if pause.is_some() {
+                p.stream.warn(
+                    "the encoder sends faster than real time; reading is paused (ffmpeg: add -re)".into(),
+                );
+            }
+            tokio::select! {
+                biased;
+                reason = &mut closed => return Ok(reason),
+                () = &mut cancelled => return Ok(CloseReason::Draining),
+                () = sleep(pause.unwrap_or_default()), if pause.is_some() => {
+                    p.last_media = Instant::now();
+                    result = Ok(());
+                }
+                () = &mut silent, if pause.is_none() => {
+                    let due = p.last_media + idle;
+                    if due <= Instant::now() {
+                        return Ok(CloseReason::Idle);
+                    }
+                    silent.as_mut().reset(due);
+                    result = Ok(());
+                }
+                read = socket.read(), if pause.is_none() => {
+                    result = read.map(|n| self.shared.meters.bytes.increment(n as u64));
+                }
+            }
+        }
+    }
+
+    /// What the session gave, into the stream; the reason if that ended it.
+    fn drain(&self, socket: &mut Socket, p: &mut Publishing) -> Option<CloseReason> {
+        let mut ended = None;
+        while let Some(output) = socket.poll() {
+            if let Output::Event(event) = output
+                && let Err(reason) = p.take(event)
+            {
+                ended.get_or_insert(reason);
+            }
+        }
+        p.count_no_track(socket.session.media_dropped());
+        ended
+    }
+}

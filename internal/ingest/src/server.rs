@@ -1,0 +1,120 @@
+//! The listener.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use live::Directory;
+use registry::StreamRegistry;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    IngestOptions,
+    admission::{Admission, Held},
+    connection::Connection,
+    doorway::Doorway,
+    meters::Meters,
+    running::Running,
+};
+
+/// When accepting fails (no descriptors left), the next try waits: somebody may close meanwhile.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Sessions get this long to say goodbye: a reply and a short linger each.
+const GOODBYE: Duration = Duration::from_secs(3);
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) options: IngestOptions,
+    pub(crate) admission: Admission,
+    pub(crate) meters: Meters,
+    doorway: Arc<Doorway>,
+}
+
+/// The RTMP server. Cheap to clone.
+#[derive(Clone)]
+pub struct Ingest {
+    shared: Arc<Shared>,
+}
+
+impl Ingest {
+    /// A server whose publishers claim their paths in `registry` and appear in `directory`.
+    ///
+    /// Takes its metric handles here, so the recorder must be installed before.
+    pub fn new(
+        options: IngestOptions,
+        directory: Directory,
+        registry: Arc<dyn StreamRegistry>,
+        policy: Arc<auth::Policy>,
+    ) -> Self {
+        let running = Running::new(options.max_streams);
+        let admission = Admission { directory, registry, policy, running };
+        let doorway = Doorway::new(options.max_pending_per_ip);
+        Self { shared: Arc::new(Shared { options, admission, meters: Meters::new(), doorway }) }
+    }
+
+    /// Accepts connections until `cancel`. Then the listener closes, publishers are told, and it returns once
+    /// they are gone, after 3 s at most.
+    pub async fn serve(&self, listener: TcpListener, cancel: CancellationToken) {
+        let tasks = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.receive(&tasks, stream, peer, &cancel),
+                Err(e) => {
+                    tracing::warn!(error = %e, "an RTMP connection could not be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(listener);
+        tasks.close();
+        if timeout(GOODBYE, tasks.wait()).await.is_err() {
+            tracing::warn!(connections = tasks.len(), "RTMP connections did not end in time");
+        }
+    }
+
+    /// Starts a connection's task, or closes the connection when there are too many.
+    fn receive(&self, tasks: &TaskTracker, stream: TcpStream, peer: SocketAddr, cancel: &CancellationToken) {
+        let shared = &self.shared;
+        shared.meters.connections.increment(1);
+        let ticket = shared.doorway.enter(peer.ip());
+        let Some(ticket) = ticket.filter(|_| tasks.len() < shared.options.max_connections) else {
+            shared.meters.errors.increment(1);
+            shared.meters.disconnects.increment(1);
+            return;
+        };
+        if let Err(e) = prepare(&stream) {
+            tracing::debug!(%peer, error = %e, "socket options");
+        }
+        let held = Held::default();
+        let connection = Connection {
+            shared: Arc::clone(shared),
+            peer,
+            accepted: Instant::now(),
+            held: held.clone(),
+            cancel: cancel.clone(),
+        };
+        let shared = Arc::clone(shared);
+        tasks.spawn(async move {
+            // A task of its own, so that a panic ends this connection alone and its claim is released.
+            let ended = tokio::spawn(connection.run(stream, ticket)).await;
+            if ended.is_err() {
+                shared.meters.errors.increment(1);
+                tracing::error!(%peer, "an RTMP session panicked");
+            }
+            held.release(&*shared.admission.registry).await;
+            shared.meters.disconnects.increment(1);
+        });
+    }
+}
+
+/// Replies go out at once; a peer that vanished is found by the idle timeout.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)
+}
