@@ -5,16 +5,21 @@
 //! that it lagged, a request is held for a bounded time.
 
 mod close;
+mod core;
 mod directory;
 mod held;
 mod rendered;
 mod ring;
 mod stats;
 mod stream;
+mod verdict;
 mod viewers;
 mod waiters;
 mod window;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use close::CloseReason;
 pub use directory::{

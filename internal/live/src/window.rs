@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hls::{Decision, Directives, Edge, Timeline};
+use hls::Directives;
 use media::{Cursor, Epoch, ObjectName, RenditionName, StreamPath};
 use parking_lot::Mutex;
 use thiserror::Error;
@@ -10,7 +10,8 @@ use tokio::{sync::watch, time::timeout};
 
 use crate::{
     Blob, HeldRequests, Rendered, Viewers,
-    held::{Found, HeldObjects},
+    core::Core,
+    verdict::{Signal, Verdict},
     waiters::Held,
 };
 
@@ -111,89 +112,6 @@ pub(crate) struct Shared {
     pub(crate) signal: watch::Sender<Signal>,
     pub(crate) held: HeldRequests,
     pub(crate) viewers: Viewers,
-}
-
-#[derive(Debug)]
-pub(crate) struct Core {
-    pub(crate) timeline: Timeline,
-    pub(crate) objects: HeldObjects,
-    pub(crate) cache: Cache,
-    pub(crate) variant_changes: u64,
-    pub(crate) expired: bool,
-}
-
-/// The renderings of the current state; emptied by every change.
-#[derive(Debug, Default)]
-pub(crate) struct Cache {
-    pub(crate) media: Option<Rendered>,
-    pub(crate) delta: Option<Rendered>,
-    pub(crate) index: Option<Rendered>,
-    /// Playlists rendered so far.
-    pub(crate) renders: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Signal {
-    pub(crate) edge: Edge,
-    pub(crate) expired: bool,
-    /// The multivariant playlist can be rendered.
-    pub(crate) has_index: bool,
-    /// Held requests are answered as things stand; nothing is held any more.
-    pub(crate) released: bool,
-}
-
-/// What a request must do now.
-enum Verdict {
-    Answer,
-    /// Wait this long at most, and then take this for an answer.
-    Wait(Duration, Result<(), Unavailable>),
-    No(Unavailable),
-}
-
-impl Signal {
-    fn playlist(&self, d: &Directives, first_wait: Duration) -> Verdict {
-        if let Some(verdict) = self.before_media(first_wait) {
-            return verdict;
-        }
-        match self.edge.decide(d) {
-            // Players that start (hls.js) take a list of parts alone for an empty one.
-            Decision::Now if !d.blocks() && !self.edge.has_segment && !self.may_not_wait() => {
-                Verdict::Wait(first_wait, Ok(()))
-            }
-            Decision::Now => Verdict::Answer,
-            Decision::Wait(_) if self.released => Verdict::Answer,
-            Decision::Wait(_) => Verdict::Wait(self.hold(), Err(Unavailable::TimedOut)),
-            Decision::BadRequest(why) => Verdict::No(Unavailable::BadRequest(why)),
-        }
-    }
-
-    fn index(&self, first_wait: Duration) -> Verdict {
-        match self.before_media(first_wait) {
-            Some(verdict) => verdict,
-            None if self.has_index || self.may_not_wait() => Verdict::Answer,
-            None => Verdict::Wait(first_wait, Err(Unavailable::NotReady)),
-        }
-    }
-
-    /// The verdict while nothing is listed.
-    fn before_media(&self, first_wait: Duration) -> Option<Verdict> {
-        match () {
-            () if self.expired => Some(Verdict::No(Unavailable::Gone)),
-            () if self.edge.has_media => None,
-            () if self.edge.ended => Some(Verdict::No(Unavailable::Gone)),
-            () if self.released => Some(Verdict::No(Unavailable::NotReady)),
-            () => Some(Verdict::Wait(first_wait, Err(Unavailable::NotReady))),
-        }
-    }
-
-    fn may_not_wait(&self) -> bool {
-        self.released || self.edge.ended
-    }
-
-    /// Clause 22: nothing is held for more than three target durations.
-    fn hold(&self) -> Duration {
-        Duration::from_secs(3 * u64::from(self.edge.target_duration))
-    }
 }
 
 impl Window {
@@ -338,77 +256,5 @@ impl Window {
             return Some(Object::Gone);
         }
         core.find(n)
-    }
-}
-
-impl Core {
-    fn find(&self, n: ObjectName) -> Option<Object> {
-        let epoch = self.timeline.epoch().unwrap_or_default();
-        let resolved = match n {
-            ObjectName::CurrentInit => self.timeline.current_init(),
-            ObjectName::NthSegment(nth) => self.timeline.nth_segment(nth),
-            other => Some(other),
-        };
-        let Some(name) = resolved else { return Some(Object::NotFound) };
-        let found = match name {
-            ObjectName::Segment { .. } => self.objects.segment(name, epoch, self.timeline.next().msn),
-            ObjectName::Init { epoch: e, version } => self.objects.init(e, version, epoch),
-            ObjectName::Part { epoch, seq } => {
-                let part = self.objects.part(epoch, seq).map(Object::Ready);
-                let hinted = self.timeline.preload_hint() == Some(name);
-                return part.or((!hinted).then_some(Object::NotFound));
-            }
-            _ => Found::Nowhere,
-        };
-        Some(match found {
-            Found::Here(blob) => Object::Ready(blob),
-            Found::Older => Object::InStore(name),
-            Found::Nowhere => Object::NotFound,
-        })
-    }
-
-    /// The media playlist as it stands, rendered unless it was; `None` once expired. Fixes TARGETDURATION.
-    fn media(&mut self, skip: bool, shared: &Shared) -> Option<Rendered> {
-        if self.expired {
-            return None;
-        }
-        if !self.timeline.is_target_duration_fixed() {
-            let td = self.timeline.fix_target_duration();
-            shared.viewers.set_target_duration(td);
-            // Nobody waits for this, so nobody is woken.
-            shared.signal.send_if_modified(|s| {
-                s.edge.target_duration = td;
-                false
-            });
-        }
-        let skip = skip && self.timeline.settings().offers_skip();
-        let cached = if skip { &self.cache.delta } else { &self.cache.media };
-        if let Some(rendered) = cached {
-            return Some(rendered.clone());
-        }
-        let text = self.timeline.render_media(skip);
-        let rendered = self.rendered(text, if skip { "delta" } else { "media" });
-        let cached = if skip { &mut self.cache.delta } else { &mut self.cache.media };
-        *cached = Some(rendered.clone());
-        Some(rendered)
-    }
-
-    fn index(&mut self) -> Option<Rendered> {
-        if self.cache.index.is_none() {
-            let text = self.timeline.render_index()?;
-            let kind = format!("index.{}", self.variant_changes);
-            self.cache.index = Some(self.rendered(text, &kind));
-        }
-        self.cache.index.clone()
-    }
-
-    /// Nothing listed is ever edited, so epoch, position and end tell one text from every other.
-    fn rendered(&mut self, text: String, kind: &str) -> Rendered {
-        self.cache.renders += 1;
-        let t = &self.timeline;
-        let Cursor { msn, part } = t.next();
-        let end = if t.ended() { ".end" } else { "" };
-        let etag = format!("{kind}_{}_{msn}.{part}{end}", t.epoch().unwrap_or_default());
-        Rendered::new(text, etag, t.target_duration(), t.ended())
     }
 }

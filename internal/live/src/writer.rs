@@ -10,8 +10,10 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     HeldRequests, Viewers, Window, WindowOptions,
+    core::{Cache, Core},
     held::HeldObjects,
-    window::{Cache, Core, Shared, Signal},
+    verdict::Signal,
+    window::Shared,
 };
 
 /// A window over this timeline, as its one writer and as what readers share.
@@ -85,6 +87,9 @@ impl WindowWriter {
     /// As [`Timeline::set_init`]; the bytes are fetchable before a segment lists them.
     pub fn set_init(&mut self, version: u32, data: Bytes) {
         let mut core = self.window.0.core.lock();
+        if core.expired {
+            return;
+        }
         let epoch = core.timeline.epoch().unwrap_or_default();
         core.objects.add_init(epoch, version, data);
         core.timeline.set_init(version);
@@ -147,6 +152,7 @@ impl WindowWriter {
     /// From now on everything answers [`Unavailable::Gone`](crate::Unavailable::Gone), and memory is given back.
     pub fn expire(&mut self) {
         self.change(|core| {
+            core.timeline.end();
             core.expired = true;
             core.objects.clear();
         });
