@@ -13,7 +13,7 @@ use live::{ClosedSegment, StopSignal, Stream, Window, WindowWriter};
 use media::{Epoch, Ticks, Track};
 use registry::Checkpoint;
 use tokio::time::Instant;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::{
     checkpoints::Checkpoints,
@@ -259,6 +259,9 @@ impl Broadcast {
         meters.segments_created.increment(1);
         meters.segment_duration.record(segment.duration.secs_f64());
         meters.segment_size.record(segment.data.iter().map(Bytes::len).sum::<usize>() as f64);
+        if segment.segment.over_target {
+            warn!(msn = segment.msn, "a segment is longer than TARGETDURATION allows; less of it is listed");
+        }
         let (bits, time) = (8 * segment.segment.bytes, segment.duration.secs_f64());
         self.measured = (bits as f64 / time.max(0.001)) as u64;
         self.shelf.segment(segment.name, segment.data);
@@ -340,12 +343,13 @@ impl Broadcast {
     /// nobody else would write it.
     pub(crate) fn drain(&mut self) {
         self.window.window().release();
-        if self.phase == Phase::Open
-            && let Some(mut playlists) = self.window.plain_playlists()
-        {
+        if self.phase != Phase::Open {
+            return;
+        }
+        self.phase = Phase::Drained;
+        if let Some(mut playlists) = self.window.plain_playlists() {
             playlists.media = [&playlists.media[..], b"#EXT-X-ENDLIST\n"].concat().into();
             self.shelf.playlists(playlists);
-            self.phase = Phase::Drained;
         }
     }
 }

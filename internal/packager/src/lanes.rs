@@ -23,8 +23,9 @@ use crate::{
 /// Publishers of one path that may wait for its lane. Each new one replaces the one before, and a lane looks
 /// after each part, so more than a few means that the lane hangs.
 const INBOX: usize = 4;
-/// How much longer than a lane's own flush the shutdown waits for the lane itself.
-const DRAIN_GRACE: Duration = Duration::from_secs(1);
+/// How much longer than a lane's own flush the shutdown waits for the lane itself: its longest wait for the registry,
+/// and the last frames.
+const DRAIN_GRACE: Duration = Duration::from_secs(3);
 
 /// How long what a dead lane listed can still be fetched.
 const BURIAL: Duration = Duration::from_secs(60);

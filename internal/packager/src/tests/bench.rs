@@ -47,7 +47,14 @@ impl Bench {
     }
 
     pub(super) fn with(options: PackagerOptions, registry: Arc<dyn StreamRegistry>) -> Self {
-        let folder = tempfile::tempdir().expect("a folder can be made");
+        Self::within(tempfile::tempdir().expect("a folder can be made"), options, registry)
+    }
+
+    pub(super) fn within(
+        folder: TempDir,
+        options: PackagerOptions,
+        registry: Arc<dyn StreamRegistry>,
+    ) -> Self {
         let store = SegmentStore::local(folder.path()).expect("the folder is there");
         let (directory, published) = Directory::new(DirectoryOptions::default());
         let packager = Packager::new(options, directory.clone(), store.clone(), Arc::clone(&registry));

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use hls::Directives;
-use live::CloseReason;
-use media::{Epoch, RenditionName, StreamPath};
+use live::{CloseReason, Directory};
+use media::{Cursor, Epoch, RenditionName, StreamPath};
 use registry::{
     Checkpoint, Claim, ClaimError, ClaimRequest, Health, Lost, MemoryRegistry, Record, StreamRegistry,
     TokenId, Unavailable,
@@ -24,22 +24,30 @@ use super::{
 };
 use crate::PackagerOptions;
 
-/// A registry whose checkpoints hang, or tell that the claim is lost.
-struct Sick {
+/// What becomes of a checkpoint.
+enum Fate {
+    Taken,
+    Hangs,
+    Fenced,
+}
+
+/// A registry whose checkpoints and ends go as the test says.
+struct Scripted<F> {
     inner: MemoryRegistry,
-    fenced: AtomicBool,
+    fate: F,
 }
 
 #[async_trait]
-impl StreamRegistry for Sick {
+impl<F: Fn(Checkpoint) -> Fate + Send + Sync + 'static> StreamRegistry for Scripted<F> {
     async fn claim(&self, r: ClaimRequest) -> Result<Claim, ClaimError> {
         self.inner.claim(r).await
     }
-    async fn checkpoint(&self, _: &StreamPath, e: Epoch, _: Checkpoint) -> Result<(), Lost> {
-        if self.fenced.load(Ordering::Relaxed) {
-            return Err(Lost::Fenced(Epoch(e.0 + 1)));
+    async fn checkpoint(&self, p: &StreamPath, e: Epoch, c: Checkpoint) -> Result<(), Lost> {
+        match (self.fate)(c) {
+            Fate::Taken => self.inner.checkpoint(p, e, c).await,
+            Fate::Hangs => std::future::pending().await,
+            Fate::Fenced => Err(Lost::Fenced(Epoch(e.0 + 1))),
         }
-        std::future::pending().await
     }
     async fn release(&self, p: &StreamPath, e: Epoch) -> Result<(), Lost> {
         self.inner.release(p, e).await
@@ -61,16 +69,48 @@ impl StreamRegistry for Sick {
     }
 }
 
-fn sick_bench(fenced: bool) -> Bench {
+fn scripted(fate: impl Fn(Checkpoint) -> Fate + Send + Sync + 'static) -> Bench {
     let clock = wall_clock();
     let inner = MemoryRegistry::with_clock(None, Arc::clone(&clock)).expect("no state is read");
     let options = PackagerOptions { wall_clock: clock, ..PackagerOptions::default() };
-    Bench::with(options, Arc::new(Sick { inner, fenced: AtomicBool::new(fenced) }))
+    Bench::with(options, Arc::new(Scripted { inner, fate }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_segment_is_reported_before_its_first_part_is_announced() {
+    let directory: Arc<OnceLock<Directory>> = Arc::default();
+    let reported: Arc<Mutex<Vec<(Checkpoint, Cursor)>>> = Arc::default();
+    let bench = scripted({
+        let (directory, reported) = (Arc::clone(&directory), Arc::clone(&reported));
+        move |c| {
+            let path = StreamPath::parse("live/demo").expect("a path");
+            let window = directory.get().and_then(|d| d.window(&path)).expect("it was made before");
+            reported.lock().expect("no panic").push((c, window.next()));
+            Fate::Taken
+        }
+    });
+    assert!(directory.set(bench.directory.clone()).is_ok());
+    let mut source = Source::new(60);
+    let (mut publisher, stream) = bench.publish(&source).await;
+    assert!(source.send(&mut publisher, 7 * SECOND).await);
+    bench.disconnect(publisher, &stream).await;
+    sleep(10 * SECOND).await;
+    let window = bench.window().await;
+    let reported = std::mem::take(&mut *reported.lock().expect("no panic"));
+    assert!(reported.len() >= 7, "GAPs are segments, too: {reported:?}");
+    for (checkpoint, next) in &reported {
+        assert_eq!(*next, Cursor { msn: checkpoint.msn, part: 0 }, "nothing of it is announced");
+    }
+    let numbers: Vec<u64> = reported.iter().map(|(c, _)| c.msn).collect();
+    let all: Vec<u64> = (numbers[0]..window.next().msn).collect();
+    assert_eq!(numbers, all, "each once");
+    let record = bench.registry.look_up(&bench.path).await.expect("it answers").expect("known");
+    assert_eq!(record.checkpoint.expect("reported").target_duration, Some(2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_registry_that_hangs_holds_up_no_part_for_long() {
-    let bench = sick_bench(false);
+    let bench = scripted(|_| Fate::Hangs);
     let mut source = Source::new(60);
     let (mut publisher, stream) = bench.publish(&source).await;
     let viewer = bench.watch().await;
@@ -83,7 +123,7 @@ async fn a_registry_that_hangs_holds_up_no_part_for_long() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_claim_closes_the_publisher() {
-    let bench = sick_bench(true);
+    let bench = scripted(|_| Fate::Fenced);
     let mut source = Source::new(60);
     let (mut publisher, stream) = bench.publish(&source).await;
     assert!(!source.send(&mut publisher, 10 * SECOND).await);
@@ -147,4 +187,60 @@ async fn fault_59_a_lane_that_panics_ends_its_stream_alone() {
     assert!(source.send(&mut publisher, 5 * SECOND).await, "the path goes on with the next publish");
     let seen = viewer.stop().await;
     assert!(!seen.last.ended && seen.last.first >= before, "clause 4: {} after {before}", seen.last.first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_process_left_goes_when_the_path_is_published_again() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let left = folder.path().join("live/demo/segment_1_1.m4s");
+    let foreign = folder.path().join("live/demo/other/segment_1_1.m4s");
+    for file in [&left, &foreign] {
+        std::fs::create_dir_all(file.parent().expect("it has one")).expect("it is ours");
+        std::fs::write(file, b"old").expect("it is ours");
+    }
+    let clock = wall_clock();
+    let registry = MemoryRegistry::with_clock(None, Arc::clone(&clock)).expect("no state is read");
+    let options = PackagerOptions { wall_clock: clock, ..PackagerOptions::default() };
+    let bench = Bench::within(folder, options, Arc::new(registry));
+    let mut source = Source::new(60);
+    let (mut publisher, _stream) = bench.publish(&source).await;
+    assert!(source.send(&mut publisher, 9 * SECOND).await);
+    bench.settle().await;
+    assert!(!left.exists() && foreign.exists(), "this path alone");
+    assert!(bench.stored_playlist().complete().len() >= 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keyframes_that_are_too_rare_close_the_publisher_where_they_are_required() {
+    let clock = wall_clock();
+    let registry = MemoryRegistry::with_clock(None, Arc::clone(&clock)).expect("no state is read");
+    let options =
+        PackagerOptions { wall_clock: clock, require_keyframes: true, ..PackagerOptions::default() };
+    let bench = Bench::with(options, Arc::new(registry));
+    let mut source = Source::new(900);
+    let (mut publisher, stream) = bench.publish(&source).await;
+    assert!(!source.send(&mut publisher, 30 * SECOND).await);
+    let Some(CloseReason::Refused(why)) = stream.close_reason() else {
+        panic!("{:?}", stream.close_reason())
+    };
+    assert!(why.contains("keyframe"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_tell_what_was_cut() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let bench = metrics::with_local_recorder(&recorder, Bench::start);
+    let mut source = Source::new(60);
+    let (mut publisher, stream) = bench.publish(&source).await;
+    assert!(source.send(&mut publisher, Duration::from_millis(8_500)).await);
+    let text = recorder.handle().render();
+    assert!(text.contains("rapidrtmp_segments_created_total 4\n"), "{text}");
+    assert!(text.contains("rapidrtmp_segment_duration_seconds_sum 8.000"), "{text}");
+    assert!(text.contains("rapidrtmp_segment_size_bytes_count 4\n"), "{text}");
+    assert!(text.contains("rapidrtmp_part_interval_seconds_count 41\n"), "{text}");
+    bench.disconnect(publisher, &stream).await;
+    sleep(Duration::from_millis(5_100)).await;
+    let text = recorder.handle().render();
+    assert!(text.contains("rapidrtmp_gaps_total 2\n"), "{text}");
+    assert!(text.contains("rapidrtmp_gop_too_long_total 0\n"), "{text}");
 }

@@ -174,3 +174,22 @@ async fn clause_40_audio_alone_is_cut_by_time() {
     let index = std::fs::read_to_string(bench.stored("index.m3u8")).expect("it is stored");
     assert!(index.contains("CODECS=\"mp4a.40.2\"") && !index.contains("RESOLUTION"), "{index}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn clause_42_another_configuration_in_mid_stream_is_a_new_map_after_a_discontinuity() {
+    let bench = Bench::start();
+    let mut source = Source::new(60);
+    let (mut publisher, _stream) = bench.publish(&source).await;
+    let viewer = bench.watch().await;
+    assert!(source.send(&mut publisher, Duration::from_millis(6_500)).await);
+    source.change_video();
+    publisher.set_tracks(source.tracks());
+    assert!(source.send(&mut publisher, 6 * SECOND).await);
+    let seen = viewer.stop().await;
+    let changed: Vec<_> = seen.last.entries.windows(2).filter(|p| p[0].map != p[1].map).collect();
+    assert_eq!(changed.len(), 1, "{:?}", seen.last);
+    assert!(changed[0][1].discontinuity, "clause 12: {changed:?}");
+    assert_eq!(seen.last.entries.iter().filter(|e| e.discontinuity).count(), 1);
+    assert!(seen.longest_pause <= Duration::from_millis(2_000), "{:?}", seen.longest_pause);
+    seen.last.check_dates();
+}

@@ -3,6 +3,7 @@
 mod bench;
 mod ends;
 mod faults;
+mod lives;
 mod media_time;
 mod playlist;
 mod source;

@@ -13,16 +13,18 @@ const SPS: &[u8] = &[
     0x00, 0x00, 0x03, 0x03, 0xc0, 0xf1, 0x83, 0x19, 0x60,
 ];
 const PPS: &[u8] = &[0x68, 0xeb, 0xe3, 0xcb, 0x22, 0xc0];
+/// Another one, as an encoder sends it whose settings were changed.
+const OTHER_PPS: &[u8] = &[0x68, 0xeb, 0xec, 0xb2, 0x2c];
 /// AAC-LC, 48 kHz, stereo.
 const ASC: &[u8] = &[0x11, 0x90];
 
-fn video_track() -> Arc<Track> {
+fn video_track(pps: &[u8]) -> Arc<Track> {
     let mut record = vec![1, 0x64, 0, 0x1f, 0xff, 0xe1];
     record.extend((SPS.len() as u16).to_be_bytes());
     record.extend(SPS);
     record.push(1);
-    record.extend((PPS.len() as u16).to_be_bytes());
-    record.extend(PPS);
+    record.extend((pps.len() as u16).to_be_bytes());
+    record.extend(pps);
     let config = AvcConfig::parse(&record.into()).expect("the record is x264's");
     Arc::new(Track { id: 0, config: CodecConfig::Avc(config) })
 }
@@ -47,7 +49,7 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(gop: i64) -> Self {
         Self {
-            video: Some(video_track()),
+            video: Some(video_track(PPS)),
             audio: Some(audio_track()),
             gop,
             base: Ticks::ZERO,
@@ -63,6 +65,12 @@ impl Source {
 
     pub(super) fn starting_at(base: Ticks) -> Self {
         Self { base, ..Self::new(60) }
+    }
+
+    /// The encoder is set anew: from the next frame on, a keyframe, another configuration holds.
+    pub(super) fn change_video(&mut self) {
+        self.video = Some(video_track(OTHER_PPS));
+        self.next_video = (self.next_video / self.gop + 1) * self.gop;
     }
 
     pub(super) fn tracks(&self) -> Tracks {
