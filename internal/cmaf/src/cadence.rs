@@ -6,10 +6,10 @@ use media::Ticks;
 
 /// Frames looked back on: rounding then weighs 1/64 of a millisecond.
 const WINDOW: usize = 64;
-/// A step this far (2.5 ms) from the known frame is no rounding: two timestamps of ±1 ms, and a margin.
-const STEP_TOLERANCE: f64 = 225.0;
-/// The known frame stands while the whole window agrees with it within this (2.2 ms).
-const HOLD: f64 = 198.0;
+/// A step this far (3.2 ms) from the known frame is no rounding: two timestamps of ±1 ms, rounded again.
+const STEP_TOLERANCE: f64 = 288.0;
+/// The known frame stands while the whole run agrees with it within this (3.1 ms).
+const HOLD: f64 = 279.0;
 /// A single step longer than this (200 ms) says nothing about the rate; two in a row do.
 const LONG_STEP: i64 = 18_000;
 /// A frame assumed before anything is known.
@@ -47,6 +47,8 @@ pub(crate) struct Cadence {
     frame: Option<f64>,
     /// Decode times of the current regular run.
     run: VecDeque<i64>,
+    /// Where the run began, however long ago, and how many steps it has.
+    anchor: (i64, u32),
     /// The last step that did not fit.
     odd: Option<i64>,
 }
@@ -95,15 +97,32 @@ impl Cadence {
 
     fn regular(&mut self, dts: i64, frame: f64) {
         self.odd = None;
+        if self.run.len() == 1 {
+            self.anchor = (self.run.front().copied().unwrap_or(dts), 0);
+        }
         self.run.push_back(dts);
         if self.run.len() > WINDOW {
             self.run.pop_front();
         }
-        let steps = (self.run.len() - 1) as f64;
-        let mean = self.run.front().map_or(frame, |f| (dts - f) as f64 / steps);
-        if (mean - frame).abs() * steps > HOLD {
+        self.anchor.1 = self.anchor.1.saturating_add(1);
+        // The window follows a rate that changes a little, the whole run tells 59.94 from 60.
+        let window = (self.run.front().copied().unwrap_or(dts), self.run.len() as u32 - 1);
+        if self.contradicts(window, dts, frame) {
+            self.anchor = window;
+        } else {
+            self.contradicts(self.anchor, dts, frame);
+        }
+    }
+
+    /// The mean step since `from` is another than `frame`, and is taken.
+    fn contradicts(&mut self, (from, steps): (i64, u32), dts: i64, frame: f64) -> bool {
+        let steps = f64::from(steps);
+        let mean = (dts - from) as f64 / steps;
+        let other = (mean - frame).abs() * steps > HOLD;
+        if other {
             self.frame = Some(snap(mean, steps));
         }
+        other
     }
 
     /// A dropped frame, a change of rate, or no steady rate at all.
@@ -120,7 +139,10 @@ impl Cadence {
         let shorter = odd.map_or(step, |o| o.min(step));
         if shorter <= LONG_STEP || odd.is_some_and(|o| (o - step).abs() * 5 <= step) {
             self.frame = Some(snap(shorter as f64, 1.0));
-            self.run.push_back(last);
+            if shorter == step {
+                self.run.push_back(last);
+                self.anchor = (last, 1);
+            }
         }
         self.run.push_back(dts);
     }
@@ -128,7 +150,7 @@ impl Cadence {
 
 /// The usual rate that `frame`, the mean of `steps` steps, can be, else `frame`.
 fn snap(frame: f64, steps: f64) -> f64 {
-    let tolerance = (200.0 / steps).max(2.0);
+    let tolerance = (300.0 / steps).max(0.5);
     let nearest = RATES
         .iter()
         .map(|r| Ticks::RATE as f64 / r)

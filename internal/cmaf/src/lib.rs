@@ -13,6 +13,8 @@ mod output;
 mod part;
 pub mod read;
 mod start;
+#[cfg(test)]
+mod tests;
 mod video;
 
 pub use boxes::gap_segment;

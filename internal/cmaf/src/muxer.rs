@@ -30,6 +30,8 @@ const STRAY: i64 = 2 * Ticks::RATE;
 const MAX_FRAME: usize = 64 << 20;
 /// Sound held while a picture is awaited at which its new configuration can begin.
 const MAX_HELD: usize = 512;
+/// Discontinuities that segments of real length do not make up for: each would cost every viewer a reset.
+const MAX_UNREST: u32 = 16;
 /// EXTINF stays this far (1 ms) below what would round up, so that writing it in decimals cannot push it over.
 const ROUNDING_MARGIN: i64 = 90;
 
@@ -72,6 +74,8 @@ pub struct Muxer {
     silence: i64,
     /// The publisher took its audio track back.
     audio_withdrawn: bool,
+    /// Discontinuities, less the segments of at least half the target.
+    unrest: u32,
     sequence: u32,
     said: HashSet<mem::Discriminant<MuxWarning>>,
     part_audio: Vec<AudioSample>,
@@ -105,6 +109,7 @@ impl Muxer {
             darkness: 0,
             silence: 0,
             audio_withdrawn: false,
+            unrest: 0,
             sequence: 0,
             said: HashSet::new(),
             part_audio: Vec::new(),
@@ -142,7 +147,8 @@ impl Muxer {
             start.push(frame, now, wait);
             return self.try_start(false);
         }
-        self.take(frame, now)
+        self.take(frame, now)?;
+        if self.unrest > MAX_UNREST { Err(MuxError::Unstable) } else { Ok(()) }
     }
 
     /// When [`Self::handle_timeout`] is due: the open part's last frame did not come.
@@ -256,6 +262,7 @@ impl Muxer {
         self.close_part(None, !same(&self.layout.audio, layout.audio.as_ref()));
         self.end_segment(false);
         self.discontinuity = true;
+        self.unrest += 1;
         let resumed = self.wanted_audio.take().is_some();
         self.set_layout(layout)?;
         if resumed {
@@ -395,6 +402,7 @@ impl Muxer {
         self.close_part(None, true);
         self.end_segment(false);
         self.discontinuity = true;
+        self.unrest += 1;
         self.warn(MuxWarning::TimestampJump { by_ms: by / 90 });
         let sound = self.audio.as_ref().and_then(AudioTimeline::expected).unwrap_or(self.end);
         self.end = self.end.max(sound);
@@ -588,7 +596,11 @@ impl Muxer {
 
     fn end_segment(&mut self, forced: bool) {
         if let Some((start, _)) = self.segment.take() {
-            self.out.push_back(Output::SegmentEnd { duration: Ticks(self.end - start), forced });
+            let duration = Ticks(self.end - start);
+            if duration.0 * 2 >= self.options.segment_target.0 {
+                self.unrest = self.unrest.saturating_sub(1);
+            }
+            self.out.push_back(Output::SegmentEnd { duration, forced });
         }
     }
 

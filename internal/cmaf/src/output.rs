@@ -134,6 +134,9 @@ pub enum MuxError {
     /// `require_keyframes` is set and no IDR came in time.
     #[error("keyframes are too far apart: none within {0} ms")]
     KeyframesTooRare(i64),
+    /// Time or configuration changed again and again, with hardly any media in between.
+    #[error("timestamps or codec configurations change all the time")]
+    Unstable,
     /// The frame's payload is larger than MP4 or our bounds take (64 MiB).
     #[error("a frame of {0} bytes is too large")]
     FrameTooLarge(usize),

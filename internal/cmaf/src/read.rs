@@ -80,7 +80,7 @@ impl Sample {
 
     /// Presentation time in the track's timescale.
     pub const fn pts(&self) -> i64 {
-        self.dts as i64 + self.cts
+        (self.dts as i64).saturating_add(self.cts)
     }
 
     /// Bytes.
