@@ -6,7 +6,13 @@ use clap::{Args, Parser, Subcommand};
 
 /// RTMP in, low-latency HLS out.
 #[derive(Debug, Parser)]
-#[command(name = "rapidrtmp", version, about, disable_help_subcommand = true, args_conflicts_with_subcommands = false)]
+#[command(
+    name = "rapidrtmp",
+    version,
+    about,
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = false
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) settings: Settings,

@@ -6,7 +6,12 @@ mod health;
 mod http;
 mod logs;
 mod metrics;
+mod mint;
 mod net;
+mod node;
+mod roles;
 
 pub use api::openapi;
-pub use logs::init as init_logs;
+pub use logs::{check as check_logs, init as init_logs};
+pub use mint::{MintError, mint};
+pub use node::{Node, NodeError};

@@ -5,10 +5,7 @@ use std::time::{Duration, SystemTime};
 use auth::Tokens;
 use media::StreamPath;
 
-use crate::{
-    config::Config,
-    node::NodeError,
-};
+use crate::{config::Config, node::NodeError};
 
 /// A publish token for `path`, signed with the key of this configuration; lasts `expires`, or as configured.
 /// Blocks for one small file.
@@ -21,9 +18,8 @@ pub fn mint(config: &Config, path: &str, expires: Option<Duration>) -> Result<St
     if ttl.is_zero() {
         return Err(MintError::Expires);
     }
-    let secret = auth::load_secret(config.signing_secret(), &config.node.state_dir).map_err(|source| {
-        NodeError::State { dir: config.node.state_dir.display().to_string(), source }
-    })?;
+    let secret = auth::load_secret(config.signing_secret(), &config.node.state_dir)
+        .map_err(|source| NodeError::State { dir: config.node.state_dir.display().to_string(), source })?;
     let ttl = ttl.min(config.auth.max_token_expiration);
     Ok(Tokens::new(&secret).mint(&path, ttl, SystemTime::now()).token)
 }

@@ -117,7 +117,8 @@ impl Node {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
         let Services { api, app, ingest, packager, published, probe } = self.services;
         let [stop_ingest, stop_packager, stop_http] = std::array::from_fn(|_| CancellationToken::new());
-        let mut ingest = tokio::spawn(ingest.serve(self.rtmp, stop_ingest.clone()));
+        let (rtmp, until) = (self.rtmp, stop_ingest.clone());
+        let mut ingest = tokio::spawn(async move { ingest.serve(rtmp, until).await });
         let mut packager = tokio::spawn(packager.run(published, stop_packager.clone()));
         let mut http = tokio::spawn(http::serve(self.http, app, self.limits, stop_http.clone()));
         let housekeeping = tokio::spawn(keep_house(self.metrics, Arc::clone(&api), probe));

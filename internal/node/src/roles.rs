@@ -1,10 +1,10 @@
 //! What each role is made of. Only `all-in-one` exists yet: everything in one process, nothing to install.
 
-use std::{net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{net::SocketAddr, sync::Arc};
 
 use auth::{AdminRule, PathPattern, Policy, Tokens};
 use axum::Router;
-use ingest::{Ingest, IngestOptions};
+use ingest::{Ingest, IngestOptions, Takeover};
 use live::{Directory, DirectoryOptions, Published};
 use media::Ticks;
 use packager::{Packager, PackagerOptions};
@@ -56,8 +56,7 @@ pub(crate) fn all_in_one(
 ) -> Result<Services, NodeError> {
     let state_dir = &config.node.state_dir;
     let state = |source| NodeError::State { dir: state_dir.display().to_string(), source };
-    let registry: Arc<dyn StreamRegistry> =
-        Arc::new(MemoryRegistry::open(Some(state_dir)).map_err(state)?);
+    let registry: Arc<dyn StreamRegistry> = Arc::new(MemoryRegistry::open(Some(state_dir)).map_err(state)?);
     let secret = auth::load_secret(config.signing_secret(), state_dir).map_err(state)?;
     let open_publish = patterns(&config.auth.open_publish)?;
     let policy = Arc::new(Policy::new(Tokens::new(&secret), open_publish));
@@ -104,5 +103,48 @@ fn publish_prefix(config: &Config, rtmp_addr: SocketAddr) -> String {
     match &config.rtmp.ingest_addr {
         Some(given) => given.trim_end_matches('/').to_owned(),
         None => format!("rtmp://localhost:{}", rtmp_addr.port()),
+    }
+}
+
+fn ingest_of(config: &Config, node: NodeId) -> IngestOptions {
+    IngestOptions {
+        app: config.streams.app.clone(),
+        idle_timeout: config.rtmp.idle_timeout,
+        max_pending_per_ip: config.rtmp.max_pending_per_ip,
+        max_connections: config.rtmp.max_connections,
+        max_streams: config.streams.max_concurrent,
+        takeover: match config.streams.takeover {
+            TakeoverPolicy::Takeover => Takeover::Takeover,
+            TakeoverPolicy::Reject => Takeover::Reject,
+        },
+        ..IngestOptions::new(node)
+    }
+}
+
+fn packager_of(config: &Config) -> PackagerOptions {
+    PackagerOptions {
+        part_target: Ticks::from_duration(config.hls.part_target),
+        segment_target: Ticks::from_duration(config.hls.segment_target),
+        segment_max: Ticks::from_duration(config.hls.segment_max),
+        window: config.hls.window,
+        require_keyframes: config.hls.require_keyframes,
+        reconnect_window: config.streams.reconnect_window,
+        ..PackagerOptions::default()
+    }
+}
+
+fn playback_of(
+    config: &Config,
+    directory: &Directory,
+    store: &SegmentStore,
+    policy: &Arc<Policy>,
+) -> Playback {
+    let any = config.http.allow_origins.iter().any(|o| o == "*");
+    Playback {
+        directory: directory.clone(),
+        store: store.clone(),
+        policy: Arc::clone(policy),
+        origins: if any { Origins::Any } else { Origins::Only(config.http.allow_origins.clone()) },
+        max_viewers: config.streams.max_viewers,
     }
 }
