@@ -63,7 +63,7 @@ impl Held {
     }
 }
 
-fn refused<T>(refusal: Refusal, text: impl ToString) -> Result<T, Refused> {
+fn refused<T>(refusal: Refusal, text: &(impl ToString + ?Sized)) -> Result<T, Refused> {
     Err(Refused { refusal, text: text.to_string() })
 }
 
@@ -83,10 +83,10 @@ impl Admission {
         let allowed = self.policy.publish(path, &request.credentials, SystemTime::now());
         let grant = match allowed {
             Ok(publish) => publish.grant.map(token_grant),
-            Err(e) => return refused(Refusal::Unauthorized, e),
+            Err(e) => return refused(Refusal::Unauthorized, &e),
         };
         let Some(mut place) = self.running.enter(path) else {
-            return refused(Refusal::Rejected, PublishError::Full);
+            return refused(Refusal::Rejected, &PublishError::Full);
         };
         let claim = self.claim(o, path, grant).await?;
         held.set(&claim);
@@ -96,8 +96,8 @@ impl Admission {
                 place.decided();
                 Ok(Admitted { publisher, stream, place })
             }
-            Err(e @ PublishError::Fenced) => refused(Refusal::BadName, e),
-            Err(e) => refused(Refusal::Rejected, e),
+            Err(e @ PublishError::Fenced) => refused(Refusal::BadName, &e),
+            Err(e) => refused(Refusal::Rejected, &e),
         }
     }
 
