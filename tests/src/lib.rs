@@ -1,1 +1,23 @@
-//! End-to-end harness.
+//! End-to-end harness: the real binaries, real encoders, a real browser, on loopback and with free ports.
+//!
+//! Every process is ended by its handle, every wait has a bound, and what a process said is shown when a test fails.
+
+mod api;
+mod bench;
+mod browser;
+mod child;
+mod encoder;
+mod media;
+mod playlist;
+mod server;
+mod wait;
+
+pub use api::{Api, Minted};
+pub use bench::{Check, check, publish_many};
+pub use browser::{Browser, Page, Sample};
+pub use child::Child;
+pub use encoder::{Encoder, Publishing};
+pub use media::{Probe, decode, probe};
+pub use playlist::{Playlist, fetch, get};
+pub use server::{Options, Server};
+pub use wait::{eventually, workspace};

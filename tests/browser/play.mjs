@@ -1,0 +1,101 @@
+// Plays a stream in headless Chromium and prints one JSON object a quarter of a second.
+// node play.mjs player PAGE_URL          the server's own page
+// node play.mjs stock PLAYLIST_URL HLS   an empty page with that copy of hls.js, low latency, nothing else set
+// Ends when stdin closes.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const [mode, url, hlsPath] = process.argv.slice(2);
+const profile = mkdtempSync(join(tmpdir(), 'rapidrtmp-browser-'));
+const context = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  headless: true,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required',
+    '--disable-dev-shm-usage'],
+});
+
+let closing = false;
+async function close() {
+  if (closing) return;
+  closing = true;
+  await context.close().catch(() => {});
+  rmSync(profile, { recursive: true, force: true });
+  process.exit(0);
+}
+process.stdin.on('end', close).on('close', close).resume();
+process.on('SIGTERM', close);
+
+const page = context.pages()[0] ?? await context.newPage();
+page.on('console', (m) => console.error(`console ${m.type()}: ${m.text()}`));
+page.on('pageerror', (e) => console.error(`page error: ${e.message}`));
+let loads = 0;
+page.on('load', () => { loads += 1; });
+
+if (mode === 'player') {
+  await page.goto(url, { waitUntil: 'domcontentloaded' });
+} else {
+  // An ordinary page on another origin, so that cross-origin rules apply as they do for a site that embeds a stream.
+  await page.route('http://player.test/', (r) => r.fulfill({ contentType: 'text/html', body: '<!doctype html><video id="video" muted playsinline></video>' }));
+  await page.goto('http://player.test/');
+  await page.addScriptTag({ path: hlsPath });
+  await page.evaluate((source) => {
+    const hls = new Hls({ lowLatencyMode: true });
+    window.hls = hls;
+    window.fatal = [];
+    hls.on(Hls.Events.ERROR, (_, e) => {
+      console.log(`hls.js ${e.fatal ? 'FATAL ' : ''}${e.type} ${e.details} ${e.error?.message ?? ''}`);
+      if (e.fatal) window.fatal.push(`${e.type} ${e.details}`);
+    });
+    const video = document.getElementById('video');
+    hls.loadSource(source);
+    hls.attachMedia(video);
+    hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
+  }, url);
+}
+
+const look = () => page.evaluate(() => {
+  const video = document.querySelector('video');
+  if (!video) return { fatal: [] };
+  const quality = video.getVideoPlaybackQuality();
+  let luma = 0;
+  let contrast = 0;
+  if (video.videoWidth > 0 && video.readyState >= 2) {
+    const canvas = document.createElement('canvas');
+    canvas.width = 64;
+    canvas.height = 36;
+    const context2d = canvas.getContext('2d', { willReadFrequently: true });
+    context2d.drawImage(video, 0, 0, 64, 36);
+    const { data } = context2d.getImageData(0, 0, 64, 36);
+    const values = [];
+    for (let i = 0; i < data.length; i += 4) values.push((data[i] + data[i + 1] + data[i + 2]) / 3);
+    luma = values.reduce((a, b) => a + b, 0) / values.length;
+    contrast = Math.sqrt(values.reduce((a, b) => a + (b - luma) ** 2, 0) / values.length);
+  }
+  const hls = window.hls;
+  const playing = hls?.playingDate;
+  return {
+    currentTime: video.currentTime,
+    latency: hls && Number.isFinite(hls.latency) && hls.latency > 0 ? hls.latency : null,
+    behind: playing ? (Date.now() - playing.getTime()) / 1000 : null,
+    frames: quality.totalVideoFrames,
+    dropped: quality.droppedVideoFrames,
+    luma,
+    contrast,
+    audioBytes: video.webkitAudioDecodedByteCount ?? 0,
+    fatal: window.fatal ?? [],
+  };
+});
+
+const started = Date.now();
+while (!closing) {
+  try {
+    const sample = await look();
+    console.log(JSON.stringify({ t: (Date.now() - started) / 1000, loads, ...sample }));
+  } catch (e) {
+    if (!closing) console.error(`look: ${e.message}`);
+  }
+  await new Promise((r) => setTimeout(r, 250));
+}

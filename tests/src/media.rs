@@ -1,0 +1,76 @@
+//! ffprobe and ffmpeg as independent players.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::Child;
+
+/// What ffprobe finds in a stream.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    /// The whole answer.
+    pub json: Value,
+}
+
+impl Probe {
+    /// Codec names by type (`video`, `audio`).
+    pub fn codec(&self, kind: &str) -> Option<String> {
+        let streams = self.json["streams"].as_array()?;
+        let stream = streams.iter().find(|s| s["codec_type"] == kind)?;
+        stream["codec_name"].as_str().map(ToOwned::to_owned)
+    }
+}
+
+async fn output(name: &'static str, command: &mut Command, limit: Duration) -> Result<(String, String)> {
+    let mut child = Child::start(name, command)?;
+    let mut lines = child.lines()?;
+    let reading = async {
+        let mut out = String::new();
+        while let Some(line) = lines.next_line().await? {
+            out.push_str(&line);
+            out.push('\n');
+        }
+        anyhow::Ok(out)
+    };
+    let out = tokio::time::timeout(limit, reading)
+        .await
+        .with_context(|| format!("{name} takes over {limit:?}"))??;
+    let status = child.end(limit).await?;
+    let log = child.log();
+    ensure!(status == Some(0), "{name} ended with {status:?}: {log}");
+    Ok((out, log))
+}
+
+/// Streams and format of a URL or file.
+///
+/// # Errors
+/// When ffprobe says anything of level error.
+pub async fn probe(url: &str) -> Result<Probe> {
+    let mut command = Command::new("ffprobe");
+    command.args(["-v", "error", "-of", "json", "-show_streams", "-show_format"]).arg(url);
+    let (out, log) = output("ffprobe", &mut command, Duration::from_secs(30)).await?;
+    ensure!(log.trim().is_empty(), "ffprobe complains: {log}");
+    Ok(Probe { json: serde_json::from_str(&out)? })
+}
+
+/// Decodes `seconds` of a URL or file. Returns what ffmpeg reports at level info, after making sure that nothing
+/// was said at level warning or above.
+///
+/// # Errors
+/// When decoding fails or is not silent.
+pub async fn decode(url: &str, seconds: u32, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info", "-i", url]);
+    command.args(["-t", &seconds.to_string()]).args(arguments).args(["-f", "null", "-"]);
+    let (_, log) =
+        output("ffmpeg player", &mut command, Duration::from_secs(u64::from(seconds) + 40)).await?;
+    let bad: Vec<&str> = log
+        .lines()
+        .filter(|l| l.contains("[warning]") || l.contains("[error]") || l.contains("[fatal]"))
+        .collect();
+    ensure!(bad.is_empty(), "ffmpeg complains: {}", bad.join("\n"));
+    Ok(log)
+}
