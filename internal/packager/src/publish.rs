@@ -23,7 +23,7 @@ pub(crate) struct Publish {
     origin: Instant,
     has_video: bool,
     /// Decode time of the first frame that can be shown, and of the newest one.
-    first: Option<Ticks>,
+    first: Option<(TrackKind, Ticks)>,
     latest: Ticks,
     /// TARGETDURATION as the muxer was told.
     target: Option<u32>,
@@ -103,11 +103,14 @@ impl Publish {
         self.frames = frames;
     }
 
-    /// A frame's times, for the dates: media starts with the first picture that can be shown.
+    /// A frame's times, for the dates: media starts with the first picture that can be shown, without pictures with
+    /// the first sound.
     fn note(&mut self, frame: &Frame) {
-        let shown = frame.key && (frame.track.kind() == TrackKind::Video || !self.has_video);
-        if shown && self.first.is_none() {
-            self.first = Some(frame.dts);
+        let kind = frame.track.kind();
+        let sound_only = kind == TrackKind::Audio && !self.has_video && self.first.is_none();
+        let first_picture = kind == TrackKind::Video && self.first.is_none_or(|(k, _)| k == TrackKind::Audio);
+        if frame.key && (sound_only || first_picture) {
+            self.first = Some((kind, frame.dts));
         }
         self.latest = frame.dts;
     }
@@ -124,7 +127,7 @@ impl Publish {
 
     async fn pass_on(&mut self, broadcast: &mut Broadcast) {
         while let Some(output) = self.muxer.poll_output() {
-            let media = self.latest - self.first.unwrap_or(self.latest);
+            let media = self.latest - self.first.map_or(self.latest, |(_, dts)| dts);
             let at = Arrival { wall: broadcast.wall(), media };
             broadcast.take(output, &self.stream, at, self.muxer.frame_rate()).await;
         }

@@ -33,6 +33,9 @@ async fn a_stream_becomes_segments_of_two_seconds_in_window_and_store() {
         "numbers start at the unix time"
     );
     playlist.check_dates();
+    let real = 1000 * (1_795_000_000 % 86_400 + 2 * (playlist.first as i64 - 1_795_000_000));
+    let off = super::playlist::milliseconds(&playlist.entries[0]) - real;
+    assert!(off.abs() <= 5, "clause 11: {off} ms beside the moment that the first frame came");
     assert_eq!(stream.warnings(), Vec::<String>::new());
 
     bench.settle().await;

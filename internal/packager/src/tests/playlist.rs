@@ -151,7 +151,7 @@ impl Playlist {
 }
 
 /// The date's milliseconds within its day.
-fn milliseconds(entry: &Entry) -> i64 {
+pub(super) fn milliseconds(entry: &Entry) -> i64 {
     let date = entry.date.as_deref().expect("clause 11");
     let (_, time) = date.trim_end_matches('Z').split_once('T').expect("date and time");
     let mut at = 0.0;
