@@ -38,7 +38,7 @@ pub(crate) enum Command {
     Serve,
     /// Print a publish token for a stream path, such as live/demo.
     Mint {
-        /// The stream path. A name without `/` lies below the app, as in the API.
+        /// The full stream path; the stream key `demo` of the API is the path live/demo.
         path: String,
         /// How long the token lasts, such as 1h; the configured default when absent.
         #[arg(long, value_name = "DURATION", value_parser = node::config::parse_duration)]

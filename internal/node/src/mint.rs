@@ -7,13 +7,13 @@ use media::StreamPath;
 
 use crate::{config::Config, node::NodeError};
 
-/// A publish token for `path`, signed with the key of this configuration; lasts `expires`, or as configured.
+/// A publish token for `path` (a full path, such as `live/demo` or `live`), signed with the key of this configuration; lasts `expires`, or as configured.
 /// Blocks for one small file.
 ///
 /// # Errors
 /// The path or the time cannot be used, or the signing key cannot be read or made.
 pub fn mint(config: &Config, path: &str, expires: Option<Duration>) -> Result<String, MintError> {
-    let path = StreamPath::from_stream_key(&config.streams.app, path)?;
+    let path = StreamPath::parse(path)?;
     let ttl = expires.unwrap_or(config.auth.default_token_expiration);
     if ttl.is_zero() {
         return Err(MintError::Expires);
@@ -49,7 +49,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state").display().to_string();
         let config = load(&Sources { env: vec![("STATE_DIR".into(), state)], ..Sources::default() }).unwrap();
-        let token = mint(&config, "demo", Some(Duration::from_secs(1_000_000))).unwrap();
+        let token = mint(&config, "live/demo", Some(Duration::from_secs(1_000_000))).unwrap();
         let tokens = Tokens::new(&auth::load_secret(None, &config.node.state_dir).unwrap());
         let path = StreamPath::parse("live/demo").unwrap();
         let grant = tokens.verify(&token, &path, SystemTime::now()).unwrap();

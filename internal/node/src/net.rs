@@ -14,7 +14,7 @@ const BACKLOG: i32 = 4096;
 ///
 /// # Errors
 /// The address does not resolve, is taken, or is not ours.
-pub async fn bind(addr: &ListenAddr) -> io::Result<TcpListener> {
+pub(crate) async fn bind(addr: &ListenAddr) -> io::Result<TcpListener> {
     match addr {
         ListenAddr::Any(port) => listen(SocketAddr::from(([0u16; 8], *port)))
             .or_else(|_| listen(SocketAddr::from(([0u8; 4], *port)))),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{KEYS, Key, PATH_KEYS};
+use super::{KEYS, Key};
 
 /// The text of `deploy/config.example.toml`: every key with what it does, its variables and its default.
 pub fn example() -> String {
@@ -20,11 +20,6 @@ pub fn example() -> String {
             .collect();
         let _ = writeln!(out, "# {}", variables.join(", "));
         let _ = writeln!(out, "{}\n", assignment(key, name));
-    }
-    out.push_str("# What differs on some paths; the first match wins.\n# [[paths]]\n");
-    for key in PATH_KEYS {
-        comment(&mut out, key.doc);
-        let _ = writeln!(out, "# {} = {}", key.name, key.example);
     }
     out
 }

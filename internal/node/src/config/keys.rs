@@ -58,7 +58,7 @@ const ROLES: [(&str, Role); 3] =
 const STORES: [(&str, StorageType); 3] =
     [("local", StorageType::Local), ("s3", StorageType::S3), ("gcs", StorageType::Gcs)];
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
-pub(super) const TAKEOVERS: [(&str, TakeoverPolicy); 2] =
+const TAKEOVERS: [(&str, TakeoverPolicy); 2] =
     [("takeover", TakeoverPolicy::Takeover), ("reject", TakeoverPolicy::Reject)];
 
 /// Every setting, section by section, in the order of the example file.
@@ -166,14 +166,14 @@ pub const KEYS: &[Key] = &[
         "streams.takeover",
         &[],
         "takeover",
-        "What a second publisher with a token of its own gets on a live path: takeover or reject.\nPer path: [[paths]].",
+        "What a second publisher with a token of its own gets on a live path: takeover or reject.",
         |c, v| put(&mut c.streams.takeover, v.choice(&TAKEOVERS)),
     ),
     key(
         "hls.segment_target",
         &["HLS_SEGMENT_DURATION"],
         "2s",
-        "Segments are cut at the first keyframe at or past this. At least 1s. Per path: [[paths]].",
+        "Segments are cut at the first keyframe at or past this. At least 1s.",
         |c, v| put(&mut c.hls.segment_target, v.duration()),
     ),
     key(
@@ -187,7 +187,7 @@ pub const KEYS: &[Key] = &[
         "hls.part_target",
         &[],
         "210ms",
-        "The longest part of low-latency playlists (PART-TARGET). Per path: [[paths]].",
+        "The longest part of low-latency playlists (PART-TARGET).",
         |c, v| put(&mut c.hls.part_target, v.duration()),
     ),
     key(
@@ -201,7 +201,7 @@ pub const KEYS: &[Key] = &[
         "hls.require_keyframes",
         &[],
         "false",
-        "Close publishers whose keyframes come too late for the target duration. Per path: [[paths]].",
+        "Close publishers whose keyframes come too late for the target duration.",
         |c, v| put(&mut c.hls.require_keyframes, v.boolean()),
     ),
     secret(

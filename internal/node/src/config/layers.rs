@@ -4,12 +4,10 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::{Config, KEYS, Key, PATH_KEYS, PathOverride, Raw, validate};
+use super::{Config, KEYS, Key, Raw, validate};
 
 /// What every full variable begins with.
 pub(super) const PREFIX: &str = "RAPIDRTMP__";
-/// The one list of tables in the file.
-const PATHS: &str = "paths";
 
 /// Where settings come from. Nothing here is read from the process, so tests can hand in their own.
 #[derive(Clone, Debug, Default)]
@@ -97,11 +95,6 @@ fn apply_file(config: &mut Config, file: &str, text: &str) -> Result<(), ConfigE
         .map_err(|e| ConfigError::File { file: file.into(), reason: e.to_string().trim_end().into() })?;
     for (section, value) in table {
         match value {
-            toml::Value::Array(list) if section == PATHS => {
-                for entry in list {
-                    config.paths.push(read_override(entry, file)?);
-                }
-            }
             toml::Value::Table(keys) => {
                 for (name, value) in keys {
                     let full = format!("{section}.{name}");
@@ -115,25 +108,6 @@ fn apply_file(config: &mut Config, file: &str, text: &str) -> Result<(), ConfigE
         }
     }
     Ok(())
-}
-
-fn read_override(entry: toml::Value, file: &str) -> Result<PathOverride, ConfigError> {
-    let toml::Value::Table(keys) = entry else {
-        return Err(bad(PATHS, file, "takes tables: [[paths]]".into()));
-    };
-    let mut out = PathOverride::default();
-    for (name, value) in keys {
-        let full = format!("{PATHS}.{name}");
-        let key = PATH_KEYS.iter().find(|k| k.name == name);
-        let key =
-            key.ok_or_else(|| unknown(&full, file, PATH_KEYS.iter().map(|k| format!("{PATHS}.{}", k.name))))?;
-        let raw = raw(&value).map_err(|reason| bad(&full, file, reason))?;
-        (key.set)(&mut out, &raw).map_err(|reason| bad(&full, file, reason))?;
-    }
-    if out.pattern.is_none() {
-        return Err(bad("paths.path", file, "is missing: which paths does this [[paths]] mean?".into()));
-    }
-    Ok(out)
 }
 
 fn apply_env(config: &mut Config, env: &[(String, String)]) -> Result<(), ConfigError> {
@@ -231,8 +205,6 @@ mod tests {
         assert_eq!(e, "unknown setting hls.segment_taget in t.toml: did you mean hls.segment_target?");
         let e = load(&env(&[("RAPIDRTMP__HTP__ADDR", ":1")])).unwrap_err().to_string();
         assert!(e.contains("did you mean RAPIDRTMP__HTTP__ADDR?"), "{e}");
-        let e = load(&file("[[paths]]\npath = \"a\"\npart_targt = \"1s\"\n")).unwrap_err().to_string();
-        assert!(e.contains("did you mean paths.part_target?"), "{e}");
         assert!(load(&file("addr = \":1\"")).is_err());
         assert!(load(&file("[nowhere]\nx = 1")).is_err());
         assert!(load(&file("[hls")).is_err());

@@ -5,7 +5,6 @@
 mod example;
 mod keys;
 mod layers;
-mod paths;
 mod validate;
 mod value;
 
@@ -14,7 +13,6 @@ use std::{path::PathBuf, time::Duration};
 pub use example::{example, reference};
 pub use keys::{KEYS, Key};
 pub use layers::{ConfigError, Sources, load};
-pub use paths::{PATH_KEYS, PathKey, PathOverride};
 pub use value::{ListenAddr, Raw, Secret, parse_duration};
 
 /// Every setting of a node, read and checked.
@@ -38,8 +36,6 @@ pub struct Config {
     pub cluster: ClusterSettings,
     /// `[log]`.
     pub log: LogSettings,
-    /// `[[paths]]`: what differs on some paths; the first match wins.
-    pub paths: Vec<PathOverride>,
 }
 
 /// What this process does.

@@ -14,15 +14,7 @@ pub(super) fn check(c: &Config) -> Result<(), ConfigError> {
     check_role(c)?;
     check_storage(c)?;
     check_times(c)?;
-    check_hls(&c.hls, "hls")?;
-    for (i, o) in c.paths.iter().enumerate() {
-        let of_path = HlsSettings {
-            part_target: o.part_target.unwrap_or(c.hls.part_target),
-            segment_target: o.segment_target.unwrap_or(c.hls.segment_target),
-            ..c.hls.clone()
-        };
-        check_hls(&of_path, &format!("paths number {}", i + 1))?;
-    }
+    check_hls(&c.hls)?;
     for pattern in &c.auth.open_publish {
         PathPattern::parse(pattern).or_else(|e| refuse(format!("auth.open_publish: {e}")))?;
     }
@@ -104,19 +96,19 @@ fn check_times(c: &Config) -> Result<(), ConfigError> {
 }
 
 /// What the HLS draft and the contract forbid.
-fn check_hls(h: &HlsSettings, whose: &str) -> Result<(), ConfigError> {
+fn check_hls(h: &HlsSettings) -> Result<(), ConfigError> {
     if h.segment_max < h.segment_target {
-        return refuse(format!("{whose}: segment_max must not be below segment_target"));
+        return refuse("hls: segment_max must not be below segment_target");
     }
     if h.segment_max > Duration::from_secs(60) {
-        return refuse(format!("{whose}: segment_max must not be above 60s"));
+        return refuse("hls: segment_max must not be above 60s");
     }
     let settings = hls::Settings {
         part_target: Ticks::from_duration(h.part_target),
         segment_target: Ticks::from_duration(h.segment_target),
         window: h.window,
     };
-    settings.validate().or_else(|e| refuse(format!("{whose}: {e}")))
+    settings.validate().or_else(|e| refuse(format!("hls: {e}")))
 }
 
 /// Is `inner` the same folder as `outer`, or below it? Links of what exists are followed.
@@ -190,8 +182,5 @@ mod tests {
             let e = error(&pairs);
             assert!(e.starts_with("hls: ") && e.len() > 20, "{e}");
         }
-        let text = "[[paths]]\npath = \"x\"\npart_target = \"9s\"\n";
-        let s = Sources { file: Some(("f".into(), text.into())), ..Sources::default() };
-        assert!(load(&s).unwrap_err().to_string().starts_with("paths number 1: "));
     }
 }

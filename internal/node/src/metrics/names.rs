@@ -12,6 +12,7 @@ pub(crate) enum Kind {
 }
 
 /// One metric.
+#[derive(Clone, Copy)]
 pub(crate) struct Name {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
