@@ -164,3 +164,19 @@ fn serve_is_the_same_command_and_sigint_stops_it_too() {
     server.signal("INT");
     assert_eq!(server.wait(Duration::from_secs(15)), Some(0));
 }
+
+#[test]
+fn a_second_signal_exits_at_once() {
+    let mut server = start(&[]);
+    // A request that never ends holds the drain up.
+    let mut slow = TcpStream::connect(&server.http).unwrap();
+    slow.write_all(b"POST /api/v1/publish HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
+        .unwrap();
+    assert!(server.get("/health").contains("healthy"), "the slow request was taken before");
+    server.signal("TERM");
+    let mut errors = BufReader::new(server.child.stderr.take().unwrap()).lines();
+    assert!(errors.any(|l| l.unwrap().contains("draining")));
+    assert!(server.child.try_wait().unwrap().is_none(), "it waits for the request");
+    server.signal("TERM");
+    assert_eq!(server.wait(Duration::from_secs(5)), Some(1));
+}

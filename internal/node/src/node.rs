@@ -24,7 +24,7 @@ use crate::{
 #[non_exhaustive]
 pub enum NodeError {
     /// A listener could not be bound.
-    #[error("cannot listen for {what} on {addr}: {source}")]
+    #[error("cannot listen for {what} on {addr}")]
     Bind {
         /// `http` or `rtmp`.
         what: &'static str,
@@ -34,7 +34,7 @@ pub enum NodeError {
         source: io::Error,
     },
     /// The state directory cannot be used.
-    #[error("STATE_DIR {dir}: {source}")]
+    #[error("STATE_DIR {dir} cannot be used")]
     State {
         /// As configured.
         dir: String,
@@ -42,7 +42,7 @@ pub enum NodeError {
         source: io::Error,
     },
     /// The store cannot be opened.
-    #[error("STORAGE_DIR {dir}: {source}")]
+    #[error("STORAGE_DIR {dir} cannot be used")]
     Store {
         /// As configured.
         dir: String,

@@ -61,6 +61,8 @@ pub(super) async fn cross_origin(State(api): State<Arc<Api>>, request: Request, 
     let mut response =
         if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
     let headers = response.headers_mut();
+    // Tokens are secrets, and the state of a moment is old in the next.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if !any {
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
     }

@@ -7,13 +7,11 @@ use std::{
 };
 
 use axum::{Json, extract::State, response::IntoResponse};
-use http::{HeaderName, StatusCode, header};
+use http::{StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
-
-const NO_STORE: (HeaderName, &str) = (header::CACHE_CONTROL, "no-store");
 
 /// An answer to a ping.
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,13 +62,13 @@ pub(super) fn unix_seconds() -> u64 {
 /// Answers, so that a client can see that the API is there.
 #[utoipa::path(get, path = "/api/ping", tag = "status", responses((status = 200, body = Pong)))]
 pub(crate) async fn ping() -> impl IntoResponse {
-    ([NO_STORE], Json(Pong { message: "pong", time: unix_seconds() }))
+    Json(Pong { message: "pong", time: unix_seconds() })
 }
 
 /// The process lives.
 #[utoipa::path(get, path = "/health", tag = "status", responses((status = 200, body = Healthy)))]
 pub(crate) async fn health() -> impl IntoResponse {
-    ([NO_STORE], Json(Healthy { status: "healthy", time: unix_seconds() }))
+    Json(Healthy { status: "healthy", time: unix_seconds() })
 }
 
 /// Whether this node should get traffic: not before its first complete start, while it drains, or when a part of
@@ -82,7 +80,7 @@ pub(crate) async fn health() -> impl IntoResponse {
 pub(crate) async fn ready(State(api): State<Arc<Api>>) -> impl IntoResponse {
     let report = api.health.report();
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, [NO_STORE], Json(Ready { ready: report.ready, checks: report.checks, time: unix_seconds() }))
+    (status, Json(Ready { ready: report.ready, checks: report.checks, time: unix_seconds() }))
 }
 
 /// What this node depends on, and whether it answers.
@@ -99,7 +97,7 @@ pub(crate) async fn dependencies(State(api): State<Arc<Api>>) -> impl IntoRespon
     let status = if down.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let error = (!down.is_empty()).then(|| format!("down: {}", down.join(", ")));
     let dependencies = all.into_iter().map(|(d, p)| (d, p.unwrap_or_else(|| "ok".into()))).collect();
-    (status, [NO_STORE], Json(Dependencies { ok: down.is_empty(), dependencies, down, error }))
+    (status, Json(Dependencies { ok: down.is_empty(), dependencies, down, error }))
 }
 
 /// Metrics in Prometheus' text form.
@@ -109,5 +107,5 @@ pub(crate) async fn dependencies(State(api): State<Arc<Api>>) -> impl IntoRespon
 )]
 pub(crate) async fn metrics(State(api): State<Arc<Api>>) -> impl IntoResponse {
     api.gauges();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), NO_STORE], api.metrics.render())
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], api.metrics.render())
 }

@@ -262,7 +262,5 @@ impl Api {
         let viewers: usize =
             entries.iter().filter_map(|e| e.window.as_ref()).map(|w| w.viewers().count(now)).sum();
         metrics::gauge!("rapidrtmp_active_viewers").set(viewers as f64);
-        let live = entries.iter().filter(|e| e.state == EntryState::Live).count();
-        metrics::gauge!("rapidrtmp_active_streams").set(live as f64);
     }
 }

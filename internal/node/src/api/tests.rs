@@ -221,7 +221,9 @@ async fn with_a_token_admin_calls_need_it_from_anywhere() {
         assert_eq!(b.send(twice, body).await.status(), 401);
     }
     for uri in ["/api/ping", "/api/v1/streams", "/health", "/metrics"] {
-        assert_eq!(b.send(Request::builder().uri(uri), "").await.status(), 200, "{uri} is open");
+        let answer = b.send(Request::builder().uri(uri), "").await;
+        assert_eq!(answer.status(), 200, "{uri} is open");
+        assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
     }
 }
 

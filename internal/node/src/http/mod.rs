@@ -1,6 +1,7 @@
 //! The HTTP side: connections, and what every request passes through.
 
 mod meter;
+mod opening;
 mod server;
 
 pub(crate) use meter::measure;

@@ -16,6 +16,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::opening::Opening;
+
 /// A header longer than this gets 431: names and tokens of ours are far shorter.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Streams of one HTTP/2 connection: a player needs a handful, a proxy shares connections.
@@ -66,7 +68,9 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, limits: Limits, st
             request.extensions_mut().insert(ConnectInfo(peer));
             app.clone().oneshot(request)
         });
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = builder
+            .serve_connection(TokioIo::new(Opening::new(stream, limits.header_timeout)), service)
+            .into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(e) = connection.await {
@@ -175,6 +179,15 @@ mod tests {
         let answer = exchange(addr, b"GET / HTTP/1.1\r\nhost: x\r\n").await;
         let text = String::from_utf8(answer).unwrap();
         assert!(text.is_empty() || text.starts_with("HTTP/1.1 408"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_says_nothing_or_half_a_preface_is_cut_off() {
+        let (addr, _stop, _task) = start(LIMITS).await;
+        for half in ["", "PRI * HTTP/2"] {
+            let answer = exchange(addr, half.as_bytes()).await;
+            assert_eq!(answer, b"", "closed without an answer");
+        }
     }
 
     #[tokio::test]

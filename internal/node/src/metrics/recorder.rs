@@ -170,6 +170,34 @@ mod tests {
         }
     }
 
+    /// A name that is counted somewhere and not in the table has no help and does not show from the start.
+    #[test]
+    fn every_name_in_the_source_is_in_the_table() {
+        let internal = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut folders: Vec<_> =
+            std::fs::read_dir(internal).unwrap().map(|e| e.unwrap().path().join("src")).collect();
+        let mut found = 0;
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+            for path in entries.map(|e| e.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                for name in text.split('"').filter(|s| {
+                    s.strip_prefix("rapidrtmp_").is_some_and(|n| {
+                        !n.is_empty() && n.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+                    })
+                }) {
+                    found += 1;
+                    assert!(NAMES.iter().any(|n| n.name == name), "{name} in {}", path.display());
+                }
+            }
+        }
+        assert!(found > NAMES.len(), "the source was read: {found}");
+    }
+
     #[test]
     fn buckets_are_rapidrtmps() {
         let (recorder, metrics) = build();
