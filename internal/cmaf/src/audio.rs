@@ -21,6 +21,12 @@ pub(crate) struct AudioSample {
     pub(crate) data: Bytes,
 }
 
+impl AudioSample {
+    fn end(&self) -> i64 {
+        self.at + i64::from(self.duration)
+    }
+}
+
 /// The sound that has arrived and is in no part yet.
 #[derive(Debug)]
 pub(crate) struct AudioTimeline {
@@ -88,7 +94,7 @@ impl AudioTimeline {
     /// Where the first `n` waiting frames end, in ticks.
     pub(crate) fn end_of(&self, n: usize) -> Option<i64> {
         let last = self.queue.get(n.checked_sub(1)?)?;
-        Some(self.ticks(last.at + i64::from(last.duration)))
+        Some(self.ticks(last.end()))
     }
 
     /// Takes a frame with the timestamp `dts`. A frame that would overlap by more than 200 ms is dropped.
@@ -117,9 +123,6 @@ impl AudioTimeline {
         let ahead = want - next;
         if ahead > self.hole() {
             self.drift = 0.0;
-            if let Some(last) = self.queue.back_mut() {
-                last.duration = last.duration.saturating_add(u32::try_from(ahead).unwrap_or(0));
-            }
             return Some(want);
         }
         if ahead < -i64::from(self.rate) / 5 {
@@ -140,16 +143,28 @@ impl AudioTimeline {
         if self.drift < 0.0 { -by } else { by }
     }
 
-    /// Moves the waiting frames that start before `before` (ticks) into `into`.
+    /// How many of the first `n` waiting frames follow each other without a hole.
+    pub(crate) fn contiguous(&self, n: usize) -> usize {
+        let follow = |(a, b): &(&AudioSample, &AudioSample)| a.end() == b.at;
+        let more = self.queue.iter().zip(self.queue.iter().skip(1)).take_while(follow).count();
+        n.min(self.queue.len()).min(more + 1)
+    }
+
+    /// Moves the waiting frames that start before `before` (ticks) into `into`, which is one run.
     pub(crate) fn take_before(&mut self, before: i64, into: &mut Vec<AudioSample>) {
         while self.start().is_some_and(|s| s < before) {
-            into.extend(self.queue.pop_front());
+            self.take(1, into);
         }
     }
 
-    /// Moves the first `n` waiting frames into `into`.
+    /// Moves the first `n` waiting frames into `into`. Within a run a frame lasts until the next one begins.
     pub(crate) fn take(&mut self, n: usize, into: &mut Vec<AudioSample>) {
-        into.extend(self.queue.drain(..n.min(self.queue.len())));
+        for sample in self.queue.drain(..n.min(self.queue.len())) {
+            if let Some(last) = into.last_mut() {
+                last.duration = u32::try_from(sample.at - last.at).unwrap_or(last.duration);
+            }
+            into.push(sample);
+        }
     }
 }
 

@@ -177,6 +177,7 @@ impl Muxer {
             return;
         }
         self.close_part(None, false);
+        self.opened_at = None;
     }
 
     /// A stall: closes part and segment now; the next frame opens a new segment.
@@ -439,7 +440,8 @@ impl Muxer {
         }
         if let Some(audio) = &mut self.audio {
             audio.push(dts, frame.data);
-            self.darkness += audio.frame();
+            // Sound that was held for this picture says nothing about the next one.
+            self.darkness += if now.is_some() { audio.frame() } else { 0 };
         }
         if self.darkness > LOST.max(4 * self.video.frame()) {
             self.warn(MuxWarning::LostTrack("video"));
@@ -492,8 +494,8 @@ impl Muxer {
         if let Some(audio) = &mut self.audio {
             audio.push(dts, frame.data);
         }
-        if let Some(now) = now {
-            self.opened_at.get_or_insert(now);
+        if self.audio.as_ref().is_some_and(|a| a.len() > 0) {
+            self.opened_at = self.opened_at.or(now);
         }
         self.check_part_target();
         self.close_sound_parts();
@@ -519,9 +521,10 @@ impl Muxer {
         }
     }
 
-    /// Lists `n` frames of sound as a part, in the next segment if this one would become too long.
+    /// Lists `n` frames of sound, or those before a hole, as a part, in the next segment if this one would become too long.
     fn close_sound_part(&mut self, n: usize) {
         let Some(audio) = &self.audio else { return };
+        let n = audio.contiguous(n);
         let (Some(start), Some(end)) = (audio.start(), audio.end_of(n)) else { return };
         // Exact to the tick: parts follow each other where the previous was declared to end.
         let start = if (start - self.end).abs() <= 1 { self.end } else { start.max(self.end) };
@@ -531,7 +534,7 @@ impl Muxer {
             self.end_segment(false);
         }
         if self.segment.is_none() {
-            self.open_segment(start, true);
+            self.open_segment(start, self.layout.video.is_none());
         }
         if let Some(audio) = &mut self.audio {
             audio.take(n, &mut self.part_audio);

@@ -206,3 +206,24 @@ fn sound_from_another_clock_is_moved_to_the_pictures() {
     let last = rig.runs(2).last().unwrap().1.end() as f64 / 48_000.0;
     assert!((last - 10.0).abs() < 0.3, "{last}");
 }
+
+#[test]
+fn sound_held_for_a_long_group_does_not_end_the_pictures() {
+    let (v, a, b) = (video(0), audio(AAC_48), audio(AAC_44));
+    let mut rig = Rig::new(&tracks(Some(&v), Some(&a)));
+    let from = sound(&b, 20.0).into_iter().filter(|f| f.dts.secs_f64() >= 1.0).collect();
+    rig.push(interleave([pictures(&v, 30.0, 600, 240), sound(&a, 1.0), from])).finish();
+    assert_eq!(rig.inits.iter().map(|i| i.2.len()).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(rig.runs(1).map(|(_, r)| r.samples.len()).sum::<usize>(), 600);
+}
+
+#[test]
+fn a_timeout_with_nothing_to_close_is_over_once_handled() {
+    let a = audio(AAC_48);
+    let mut rig = Rig::new(&tracks(None, Some(&a)));
+    rig.push(sound(&a, 9.0 * 1024.0 / 48_000.0 + 0.001));
+    assert_eq!((rig.parts().count(), rig.mux.deadline()), (1, None));
+    // It overlaps what is out by more than could be clamped: dropped, so nothing waits.
+    rig.push([frame(&a, -100, 0, true)]);
+    assert_eq!(rig.mux.deadline(), None);
+}
