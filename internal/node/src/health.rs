@@ -23,8 +23,8 @@ struct Inner {
     draining: bool,
     /// Parts of this node that ended though nobody stopped them.
     broken: BTreeMap<&'static str, String>,
-    /// Dependencies that do not answer: what is wrong, and since when.
-    down: BTreeMap<&'static str, (String, Instant)>,
+    /// Dependencies that do not answer, and since when.
+    down: BTreeMap<&'static str, Instant>,
 }
 
 /// What `/ready` says.
@@ -65,15 +65,15 @@ impl Health {
         let mut inner = self.inner.lock();
         match (problem, inner.down.remove(dependency)) {
             (None, None) => {}
-            (None, Some((_, since))) => {
+            (None, Some(since)) => {
                 tracing::info!(dependency, away = ?since.elapsed(), "dependency answers again");
             }
             (Some(problem), None) => {
                 tracing::error!(dependency, problem, "dependency is down");
-                inner.down.insert(dependency, (problem, Instant::now()));
+                inner.down.insert(dependency, Instant::now());
             }
-            (Some(problem), Some((_, since))) => {
-                inner.down.insert(dependency, (problem, since));
+            (Some(_), Some(since)) => {
+                inner.down.insert(dependency, since);
             }
         }
     }
@@ -93,25 +93,25 @@ impl Health {
             checks.insert(part, state);
         }
         for dependency in DEPENDENCIES {
-            let state = match inner.down.get(dependency) {
-                Some((_, since)) => format!("unreachable for {}s", since.elapsed().as_secs()),
-                None => "ok".into(),
-            };
-            checks.insert(dependency, state);
+            checks.insert(dependency, inner.dependency(dependency));
         }
         Report { ready: inner.started && !inner.draining && inner.broken.is_empty(), checks }
     }
 
-    /// What each dependency suffers from; `None` is nothing.
-    pub(crate) fn dependencies(&self) -> BTreeMap<&'static str, Option<String>> {
+    /// The state of each dependency in words, and whether it answers. What exactly is wrong stands in the log: it
+    /// may hold names of streams and folders.
+    pub(crate) fn dependencies(&self) -> BTreeMap<&'static str, (bool, String)> {
         let inner = self.inner.lock();
-        DEPENDENCIES
-            .into_iter()
-            .map(|d| {
-                let problem = inner.down.get(d);
-                (d, problem.map(|(why, since)| format!("down for {}s: {why}", since.elapsed().as_secs())))
-            })
-            .collect()
+        DEPENDENCIES.into_iter().map(|d| (d, (!inner.down.contains_key(d), inner.dependency(d)))).collect()
+    }
+}
+
+impl Inner {
+    fn dependency(&self, name: &str) -> String {
+        match self.down.get(name) {
+            Some(since) => format!("unreachable for {}s", since.elapsed().as_secs()),
+            None => "ok".into(),
+        }
     }
 }
 
@@ -138,10 +138,10 @@ mod tests {
         let r = h.report();
         assert!(r.ready);
         assert_eq!(r.checks["registry"], "unreachable for 0s");
-        assert!(h.dependencies()["registry"].as_deref().unwrap().ends_with("connection refused"));
+        assert_eq!(h.dependencies()["registry"], (false, "unreachable for 0s".to_owned()));
         h.probed("registry", None);
         assert_eq!(h.report().checks["registry"], "ok");
-        assert!(h.dependencies().values().all(Option::is_none));
+        assert!(h.dependencies().values().all(|(up, _)| *up));
     }
 
     #[test]

@@ -93,10 +93,10 @@ pub(crate) async fn ready(State(api): State<Arc<Api>>) -> impl IntoResponse {
 )]
 pub(crate) async fn dependencies(State(api): State<Arc<Api>>) -> impl IntoResponse {
     let all = api.health.dependencies();
-    let down: Vec<&str> = all.iter().filter(|(_, p)| p.is_some()).map(|(d, _)| *d).collect();
+    let down: Vec<&str> = all.iter().filter(|(_, (up, _))| !up).map(|(d, _)| *d).collect();
     let status = if down.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let error = (!down.is_empty()).then(|| format!("down: {}", down.join(", ")));
-    let dependencies = all.into_iter().map(|(d, p)| (d, p.unwrap_or_else(|| "ok".into()))).collect();
+    let dependencies = all.into_iter().map(|(d, (_, state))| (d, state)).collect();
     (status, Json(Dependencies { ok: down.is_empty(), dependencies, down, error }))
 }
 
