@@ -3,6 +3,7 @@
 // node play.mjs stock PLAYLIST_URL HLS   an empty page with that copy of hls.js, low latency, nothing else set
 // Ends when stdin closes.
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -37,9 +38,13 @@ page.on('load', () => { loads += 1; });
 if (mode === 'player') {
   await page.goto(url, { waitUntil: 'domcontentloaded' });
 } else {
-  // An ordinary page on another origin, so that cross-origin rules apply as they do for a site that embeds a stream.
-  await page.route('http://player.test/', (r) => r.fulfill({ contentType: 'text/html', body: '<!doctype html><video id="video" muted playsinline></video>' }));
-  await page.goto('http://player.test/');
+  // A page on another origin, so that cross-origin rules apply as they do for a site that embeds a stream.
+  const site = createServer((_, answer) => {
+    answer.setHeader('content-type', 'text/html');
+    answer.end('<!doctype html><link rel="icon" href="data:,"><video id="video" muted playsinline></video>');
+  });
+  await new Promise((done) => site.listen(0, '127.0.0.1', done));
+  await page.goto(`http://127.0.0.1:${site.address().port}/`);
   await page.addScriptTag({ path: hlsPath });
   await page.evaluate((source) => {
     const hls = new Hls({ lowLatencyMode: true });

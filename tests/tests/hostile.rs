@@ -43,7 +43,7 @@ async fn still_works(server: &Server) -> Result<()> {
 async fn hostile_names_are_refused_and_write_nothing() -> Result<()> {
     // Every path is open: only the name stands between an attacker and the disk.
     let server =
-        Options::default().set("RAPIDRTMP__AUTH__OPEN_PUBLISH", "*,*/*,*/*/*,*/*/*/*").start().await?;
+        Options::default().set("RAPIDRTMP__AUTH__OPEN_PUBLISH", "*").start().await?;
     let before = files(server.folder());
     let long = "x".repeat(4096);
     let names = [

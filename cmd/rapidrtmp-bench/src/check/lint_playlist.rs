@@ -11,6 +11,9 @@ use super::{
 const ROUNDING: f64 = 0.000_51;
 /// The share of PART-TARGET that an ordinary part must reach.
 const MIN_PART: f64 = 0.85;
+/// hls.js keeps an array indexed by discontinuity number and copies it at each new one: 27 ms at a million on a desktop,
+/// and at the unix time in seconds (1.8 billion) the page hangs for good.
+const MAX_DISCONTINUITY_SEQUENCE: u64 = 1_000_000;
 
 /// Every clause that one playlist breaks.
 pub(crate) fn lint_playlist(m: &Media) -> Vec<Finding> {
@@ -52,8 +55,13 @@ fn header(m: &Media, found: &mut Vec<Finding>) {
     if m.media_sequence.is_none() {
         found.push(Finding::new(4, "EXT-X-MEDIA-SEQUENCE is missing", "header"));
     }
-    if m.discontinuity_sequence.is_none() {
-        found.push(Finding::new(13, "EXT-X-DISCONTINUITY-SEQUENCE is missing", "header"));
+    match m.discontinuity_sequence {
+        None => found.push(Finding::new(13, "EXT-X-DISCONTINUITY-SEQUENCE is missing", "header")),
+        Some(n) if n > MAX_DISCONTINUITY_SEQUENCE => {
+            let what = "EXT-X-DISCONTINUITY-SEQUENCE is so high that hls.js hangs";
+            found.push(Finding::new(13, what, format!("{n}, at most {MAX_DISCONTINUITY_SEQUENCE}")));
+        }
+        Some(_) => {}
     }
     if m.playlist_type.is_some() {
         found.push(Finding::new(9, "EXT-X-PLAYLIST-TYPE in a live playlist", "header"));
@@ -282,6 +290,12 @@ mod tests {
     fn clause_4_and_13_the_sequence_numbers_are_written() {
         assert_eq!(with("#EXT-X-MEDIA-SEQUENCE:100\n", ""), [4]);
         assert_eq!(with("#EXT-X-DISCONTINUITY-SEQUENCE:5\n", ""), [13]);
+    }
+
+    #[test]
+    fn clause_13_the_discontinuity_sequence_fits_an_array_of_hls_js() {
+        assert_eq!(with("DISCONTINUITY-SEQUENCE:5", "DISCONTINUITY-SEQUENCE:1795252999"), [13]);
+        assert_eq!(with("DISCONTINUITY-SEQUENCE:5", "DISCONTINUITY-SEQUENCE:1000000"), NONE);
     }
 
     #[test]
