@@ -9,6 +9,8 @@
   const RETRY_MS = [500, 1000, 2000, 3000, 5000]; // the last one repeats
   const STALL_MS = 12000; // no progress for so long: ask the server, then build the player anew
   const BEHIND_S = 3; // so far behind the target latency: go to live, unless the viewer paused or sought
+  const END_MS = 1500; // no progress for so long after ENDLIST: that was the end
+  const SETTLE_MS = 5000; // playing well for so long after a gap in the stream: close the distance again
   const FACTS_MS = 500;
   const API_MS = 5000;
   const API_ABSENT_MS = 30000;
@@ -23,6 +25,8 @@
   let progress = { time: -1, at: performance.now() };
   let heldByViewer = false; // paused, or sought back: leave the position alone
   let seekingSelf = false;
+  let gapSince = 0; // the stream itself paused: since when it plays again, or Infinity while it does not
+  let detailsTimer = 0;
   let loaded = []; // [time, bytes, seconds of media], the last few seconds
 
   window.rapidrtmp = Object.freeze({
@@ -57,6 +61,8 @@
     const message = byId('message');
     message.textContent = text;
     message.hidden = !text;
+    // Before the first picture the browser's controls have nothing to control.
+    video.controls = video.readyState > 0 && next !== 'waiting';
   }
 
   function latency() {
@@ -71,8 +77,10 @@
   function start() {
     clearTimeout(retryTimer);
     dispose();
+    setState('connecting', 'Connecting…');
     over = false;
     mediaErrors = 0;
+    gapSince = 0;
     progress = { time: -1, at: performance.now() };
     if (window.Hls && window.Hls.isSupported()) startHls();
     else if (video.canPlayType('application/vnd.apple.mpegurl')) video.src = 'index.m3u8';
@@ -90,10 +98,10 @@
     hls.on(Events.ERROR, (_, data) => { if (data.fatal) onFatal(data); });
     hls.on(Events.LEVEL_UPDATED, (_, data) => {
       over = !data.details.live;
-      if (over && video.ended) onEnded();
     });
-    hls.on(Events.FRAG_LOADED, (_, { frag, part, payload }) => {
-      if (frag.sn !== 'initSegment' && payload) note(payload.byteLength, (part || frag).duration);
+    hls.on(Events.FRAG_LOADED, (_, { frag, part }) => {
+      // The payload itself may already be a worker's.
+      if (frag.sn !== 'initSegment') note((part || frag).stats.loaded, (part || frag).duration);
     });
     hls.attachMedia(video);
     hls.loadSource('index.m3u8');
@@ -171,14 +179,31 @@
     }
     const idle = video.paused || video.ended || !['playing', 'buffering', 'connecting'].includes(state);
     if (idle) progress.at = now;
+    else if (over && now - progress.at > END_MS) onEnded();
     else if (now - progress.at > STALL_MS) {
       progress.at = now;
       later('offline', 'No picture arrives. Trying again.');
     }
   }
 
+  // hls.js stays a second further behind after each stall. That helps where the network was slow; where the stream
+  // itself paused (the buffer ran dry right at the live edge) nothing is gained, so the distance is taken back.
+  function forgiveGap(away) {
+    const now = performance.now();
+    const details = hls ? hls.latestLevelDetails : null;
+    if (state === 'buffering' && away !== null && away < 0.5) gapSince = Infinity;
+    if (state === 'playing' && gapSince === Infinity) gapSince = now;
+    if (!gapSince || !details || state !== 'playing' || now - gapSince < SETTLE_MS) return;
+    gapSince = 0;
+    const target = details.partHoldBack || details.holdBack;
+    if (!target || hls.targetLatency <= target) return;
+    hls.targetLatency = target;
+    if (!heldByViewer) goLive();
+  }
+
   function keepLive() {
     const away = latency();
+    forgiveGap(away);
     const behind = hls && away !== null && hls.targetLatency ? away - hls.targetLatency : 0;
     byId('live').hidden = !(heldByViewer && behind > 1);
     if (behind > BEHIND_S && !heldByViewer && state === 'playing') goLive();
@@ -226,6 +251,7 @@
   }
 
   async function details() {
+    clearTimeout(detailsTimer);
     const info = await about().catch(() => null);
     const warnings = info && Array.isArray(info.warnings) ? info.warnings : [];
     byId('viewers').textContent = info && Number.isFinite(info.viewers) ? String(info.viewers) : '–';
@@ -235,13 +261,15 @@
       return item;
     }));
     byId('warnings').hidden = warnings.length === 0;
-    setTimeout(details, info || state === 'playing' ? API_MS : API_ABSENT_MS);
+    clearTimeout(detailsTimer);
+    detailsTimer = setTimeout(details, !info && ['waiting', 'ended'].includes(state) ? API_ABSENT_MS : API_MS);
   }
 
   // --- wiring -------------------------------------------------------------------------------------------
 
   video.addEventListener('playing', () => {
     attempt = 0;
+    if (state === 'connecting') details();
     setState('playing');
   });
   video.addEventListener('waiting', () => {
@@ -278,7 +306,6 @@
 
   document.title = `${path} · RapidRTMP`;
   byId('title').textContent = path;
-  setState('connecting', 'Connecting…');
   start();
   setInterval(facts, FACTS_MS);
   details();

@@ -116,8 +116,8 @@ impl Service {
             .window(path)
             .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "no such stream"))?;
         match name {
+            // Not counted: hls.js sends no session with it, and would be two viewers. Who plays goes on to the media.
             ObjectName::Index => {
-                self.admit(&window, request)?;
                 let rendered = window.index().await?;
                 let policy = CachePolicy::Index { target: rendered.target_duration() };
                 Ok(playlists::respond(&rendered, policy, &request.headers))
