@@ -10,6 +10,6 @@ mod secret;
 mod tokens;
 
 pub use admin::{AdminDenied, AdminRequest, AdminRule, bearer};
-pub use policy::{InvalidPattern, PathPattern, Policy, Publish};
+pub use policy::{Policy, Publish};
 pub use secret::{Secret, load_secret};
 pub use tokens::{Denied, Grant, Minted, Tokens};

@@ -115,7 +115,8 @@ impl Admission {
             Err(ClaimError::Held(holder)) => holder,
             Err(e) => return refuse_claim(&e),
         };
-        if let Err(text) = may_evict(o.takeover, holder.same_token, &self.probe(o, path, &holder)) {
+        let seen = self.probe(o, path, &holder);
+        if let Err(text) = may_evict(*o.takeover.of(path), holder.same_token, &seen) {
             return refused(Refusal::BadName, text);
         }
         request.evict = Some(holder.epoch);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use live::StreamOptions;
+use media::PerPath;
 use registry::NodeId;
 use rtmp::SessionOptions;
 
@@ -35,8 +36,8 @@ pub struct IngestOptions {
     pub max_connections: usize,
     /// Streams published at once. Default 1000.
     pub max_streams: usize,
-    /// What a second valid publisher gets.
-    pub takeover: Takeover,
+    /// What a second valid publisher gets, path by path.
+    pub takeover: PerPath<Takeover>,
     /// How far media time may run ahead of the wall clock before reading pauses. Default 10 s.
     pub max_ahead: Duration,
     /// Bounds of one RTMP session.
@@ -57,7 +58,7 @@ impl IngestOptions {
             max_pending_per_ip: 64,
             max_connections: 10_000,
             max_streams: 1000,
-            takeover: Takeover::default(),
+            takeover: PerPath::default(),
             max_ahead: Duration::from_secs(10),
             session: SessionOptions::default(),
             stream: StreamOptions::default(),

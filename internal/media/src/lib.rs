@@ -10,6 +10,7 @@ mod credentials;
 mod frame;
 mod object;
 mod path;
+mod pattern;
 mod ticks;
 mod track;
 
@@ -19,5 +20,6 @@ pub use credentials::Credentials;
 pub use frame::Frame;
 pub use object::{ObjectName, RenditionName};
 pub use path::{InvalidPath, StreamPath};
+pub use pattern::{InvalidPattern, PathPattern, PerPath};
 pub use ticks::{Cursor, Epoch, Msn, Ticks};
 pub use track::{CodecConfig, Metadata, Track, TrackKind, Tracks};

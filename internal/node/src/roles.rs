@@ -2,12 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use auth::{AdminRule, PathPattern, Policy, Tokens};
+use auth::{AdminRule, Policy, Tokens};
 use axum::Router;
 use ingest::{Ingest, IngestOptions, Takeover};
 use live::{Directory, DirectoryOptions, Published};
-use media::Ticks;
-use packager::{Packager, PackagerOptions};
+use media::{PathPattern, Ticks};
+use packager::{Cutting, Packager, PackagerOptions};
 use playback::{Origins, Playback};
 use registry::{MemoryRegistry, NodeId, StreamRegistry};
 use store::SegmentStore;
@@ -113,21 +113,23 @@ fn ingest_of(config: &Config, node: NodeId) -> IngestOptions {
         max_pending_per_ip: config.rtmp.max_pending_per_ip,
         max_connections: config.rtmp.max_connections,
         max_streams: config.streams.max_concurrent,
-        takeover: match config.streams.takeover {
+        takeover: config.takeover_per_path(|policy| match policy {
             TakeoverPolicy::Takeover => Takeover::Takeover,
             TakeoverPolicy::Reject => Takeover::Reject,
-        },
+        }),
         ..IngestOptions::new(node)
     }
 }
 
 fn packager_of(config: &Config) -> PackagerOptions {
     PackagerOptions {
-        part_target: Ticks::from_duration(config.hls.part_target),
-        segment_target: Ticks::from_duration(config.hls.segment_target),
-        segment_max: Ticks::from_duration(config.hls.segment_max),
-        window: config.hls.window,
-        require_keyframes: config.hls.require_keyframes,
+        cutting: config.hls_per_path(|hls| Cutting {
+            part_target: Ticks::from_duration(hls.part_target),
+            segment_target: Ticks::from_duration(hls.segment_target),
+            segment_max: Ticks::from_duration(hls.segment_max),
+            window: hls.window,
+            require_keyframes: hls.require_keyframes,
+        }),
         reconnect_window: config.streams.reconnect_window,
         ..PackagerOptions::default()
     }

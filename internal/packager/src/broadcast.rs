@@ -136,7 +136,8 @@ impl Broadcast {
 
     /// How long a full window plays.
     pub(crate) fn length(&self) -> Duration {
-        let segments = u32::try_from(self.shared.options.window).unwrap_or(u32::MAX);
+        let window = self.shared.options.cutting.of(self.window().path()).window;
+        let segments = u32::try_from(window).unwrap_or(u32::MAX);
         Duration::from_secs(self.window.target_duration().into()).saturating_mul(segments)
     }
 

@@ -200,8 +200,9 @@ impl Lane {
         let msn = known.map_or(clock, |k| k.msn).max(before.map_or(0, |b| b.msn));
         let dseq = known.map_or(clock, |k| k.dseq).max(before.map_or(0, |b| b.dseq + 1));
         let target = known.and_then(|k| k.target_duration).or(before.and_then(|b| b.target_duration));
+        let cut = o.cutting.of(&self.path);
         let settings =
-            Settings { part_target: o.part_target, segment_target: o.segment_target, window: o.window };
+            Settings { part_target: cut.part_target, segment_target: cut.segment_target, window: cut.window };
         let timeline = Timeline::new(settings, msn, dseq, target);
         let options =
             WindowOptions { held: self.shared.directory.held_requests(), ..WindowOptions::default() };

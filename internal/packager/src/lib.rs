@@ -21,4 +21,4 @@ mod variant;
 mod tests;
 
 pub use lanes::Packager;
-pub use options::{PackagerOptions, WallClock};
+pub use options::{Cutting, PackagerOptions, WallClock};

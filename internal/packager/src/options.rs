@@ -6,14 +6,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use media::Ticks;
+use media::{PerPath, Ticks};
 
 /// Reads the wall clock. A seam, because tests run in virtual time.
 pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// How streams are cut, and how long they outlive their publishers.
-#[derive(Clone)]
-pub struct PackagerOptions {
+/// How a path's streams are cut and listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cutting {
     /// PART-TARGET (contract "Time, cuts and parts"): 0.21 s.
     pub part_target: Ticks,
     /// A segment ends at the first IDR at or past this: 2 s.
@@ -22,10 +22,29 @@ pub struct PackagerOptions {
     pub segment_max: Ticks,
     /// Segments in the playlist: 10.
     pub window: usize,
-    /// How long the first segment waits for a track that is announced: 1 s.
-    pub track_wait: Ticks,
     /// Close publishers whose keyframes are further apart than TARGETDURATION.
     pub require_keyframes: bool,
+}
+
+impl Default for Cutting {
+    fn default() -> Self {
+        Self {
+            part_target: Ticks::from_millis(210),
+            segment_target: Ticks::from_millis(2_000),
+            segment_max: Ticks::from_millis(10_000),
+            window: 10,
+            require_keyframes: false,
+        }
+    }
+}
+
+/// How streams are cut, and how long they outlive their publishers.
+#[derive(Clone)]
+pub struct PackagerOptions {
+    /// Cuts and windows, path by path. A path keeps its own for the whole life of the packager.
+    pub cutting: PerPath<Cutting>,
+    /// How long the first segment waits for a track that is announced: 1 s.
+    pub track_wait: Ticks,
     /// How long a playlist waits for its publisher to come back: 30 s.
     pub reconnect_window: Duration,
     /// How long a shutdown may take to flush the store: 5 s.
@@ -37,12 +56,8 @@ pub struct PackagerOptions {
 impl Default for PackagerOptions {
     fn default() -> Self {
         Self {
-            part_target: Ticks::from_millis(210),
-            segment_target: Ticks::from_millis(2_000),
-            segment_max: Ticks::from_millis(10_000),
-            window: 10,
+            cutting: PerPath::default(),
             track_wait: Ticks::from_millis(1_000),
-            require_keyframes: false,
             reconnect_window: Duration::from_secs(30),
             flush_deadline: Duration::from_secs(5),
             wall_clock: Arc::new(SystemTime::now),
@@ -53,12 +68,8 @@ impl Default for PackagerOptions {
 impl fmt::Debug for PackagerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PackagerOptions")
-            .field("part_target", &self.part_target)
-            .field("segment_target", &self.segment_target)
-            .field("segment_max", &self.segment_max)
-            .field("window", &self.window)
+            .field("cutting", &self.cutting)
             .field("track_wait", &self.track_wait)
-            .field("require_keyframes", &self.require_keyframes)
             .field("reconnect_window", &self.reconnect_window)
             .field("flush_deadline", &self.flush_deadline)
             .finish_non_exhaustive()

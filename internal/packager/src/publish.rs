@@ -31,12 +31,13 @@ pub(crate) struct Publish {
 
 impl Publish {
     pub(crate) fn new(stream: Stream, options: &PackagerOptions) -> Self {
+        let cutting = options.cutting.of(stream.path());
         let muxer = Muxer::new(MuxerOptions {
-            part_target: options.part_target,
-            segment_target: options.segment_target,
-            segment_max: options.segment_max,
+            part_target: cutting.part_target,
+            segment_target: cutting.segment_target,
+            segment_max: cutting.segment_max,
             track_wait: options.track_wait,
-            require_keyframes: options.require_keyframes,
+            require_keyframes: cutting.require_keyframes,
         });
         let subscriber = stream.subscribe();
         Self {

@@ -7,6 +7,7 @@ use std::{
 
 use ingest::Takeover;
 use live::CloseReason;
+use media::{PathPattern, PerPath};
 use registry::{MemoryRegistry, PathState, TokenId};
 use tokio::time::{Instant, timeout};
 
@@ -125,13 +126,36 @@ async fn another_token_takes_over_once_the_claim_is_ten_seconds_old() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_policy_reject_keeps_the_first() {
-    let o = ingest::IngestOptions { takeover: Takeover::Reject, ..options() };
+    let o = ingest::IngestOptions { takeover: Takeover::Reject.into(), ..options() };
     let mut server = Server::with_registry(o, eleven_seconds_ago()).await;
     let _first = Client::publish_in(server.addr, "open", "demo").await.unwrap();
     let stream = server.next().await;
     let second = Client::publish_in(server.addr, "open", "demo").await.err();
     assert_eq!(second.as_deref(), Some("NetStream.Publish.BadName"));
     assert!(stream.is_open());
+}
+
+// A path's own policy: the first rule that matches decides, the rest follow the global one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_path_rejects_while_another_is_taken_over() {
+    let rules = vec![
+        (PathPattern::parse("open/mine").unwrap(), Takeover::Reject),
+        (PathPattern::parse("open/*").unwrap(), Takeover::Takeover),
+    ];
+    let o = ingest::IngestOptions { takeover: PerPath::new(rules, Takeover::Reject), ..options() };
+    let mut server = Server::with_registry(o, eleven_seconds_ago()).await;
+
+    let _first = Client::publish_in(server.addr, "open", "mine").await.unwrap();
+    let kept = server.next().await;
+    let second = Client::publish_in(server.addr, "open", "mine").await.err();
+    assert_eq!(second.as_deref(), Some("NetStream.Publish.BadName"));
+    assert!(kept.is_open());
+
+    let _first = Client::publish_in(server.addr, "open", "anyone").await.unwrap();
+    let replaced = server.next().await;
+    let _second = Client::publish_in(server.addr, "open", "anyone").await.unwrap();
+    assert_eq!(timeout(LONG, replaced.closed()).await.unwrap(), CloseReason::Replaced);
+    assert!(kept.is_open());
 }
 
 // Contract "HTTP"/issue: stop disconnects the publisher within 1 s.

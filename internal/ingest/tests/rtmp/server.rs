@@ -6,10 +6,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use auth::{PathPattern, Policy, Secret, Tokens};
+use auth::{Policy, Secret, Tokens};
 use ingest::{Ingest, IngestOptions};
 use live::{CloseReason, Directory, DirectoryOptions, Published, Received, Stream};
-use media::{Frame, StreamPath, Tracks};
+use media::{Frame, PathPattern, StreamPath, Tracks};
 use registry::{MemoryRegistry, NodeId, StreamRegistry};
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;

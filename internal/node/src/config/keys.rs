@@ -58,7 +58,7 @@ const ROLES: [(&str, Role); 3] =
 const STORES: [(&str, StorageType); 3] =
     [("local", StorageType::Local), ("s3", StorageType::S3), ("gcs", StorageType::Gcs)];
 const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
-const TAKEOVERS: [(&str, TakeoverPolicy); 2] =
+pub(super) const TAKEOVERS: [(&str, TakeoverPolicy); 2] =
     [("takeover", TakeoverPolicy::Takeover), ("reject", TakeoverPolicy::Reject)];
 
 /// Every setting, section by section, in the order of the example file.

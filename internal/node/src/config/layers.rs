@@ -4,10 +4,16 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::{Config, KEYS, Key, Raw, validate};
+use media::PathPattern;
+
+use super::{Config, KEYS, Key, PATH_KEYS, PathSettings, Raw, paths::MAX_PATHS, validate};
 
 /// What every full variable begins with.
 pub(super) const PREFIX: &str = "RAPIDRTMP__";
+
+/// The file's list of settings of single paths, and what each entry must have.
+const PATHS: &str = "paths";
+const PATTERN: &str = "pattern";
 
 /// Where settings come from. Nothing here is read from the process, so tests can hand in their own.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +101,7 @@ fn apply_file(config: &mut Config, file: &str, text: &str) -> Result<(), ConfigE
         .map_err(|e| ConfigError::File { file: file.into(), reason: e.to_string().trim_end().into() })?;
     for (section, value) in table {
         match value {
+            value if section == PATHS => config.paths = read_paths(value, file)?,
             toml::Value::Table(keys) => {
                 for (name, value) in keys {
                     let full = format!("{section}.{name}");
@@ -104,10 +111,53 @@ fn apply_file(config: &mut Config, file: &str, text: &str) -> Result<(), ConfigE
                     apply(config, key, &raw, &full, file)?;
                 }
             }
-            _ => return Err(unknown(&section, file, KEYS.iter().map(|k| k.name.into()))),
+            _ => {
+                let known = KEYS.iter().map(|k| k.name.into()).chain([PATHS.into()]);
+                return Err(unknown(&section, file, known));
+            }
         }
     }
     Ok(())
+}
+
+/// The entries of `[[paths]]`. Messages name an entry by its pattern, or by its number if it has none.
+fn read_paths(value: toml::Value, file: &str) -> Result<Vec<PathSettings>, ConfigError> {
+    let not_tables = || bad(PATHS, file, "takes tables: begin each with [[paths]]".into());
+    let toml::Value::Array(entries) = value else { return Err(not_tables()) };
+    if entries.len() > MAX_PATHS {
+        return Err(bad(PATHS, file, format!("takes at most {MAX_PATHS} tables")));
+    }
+    let mut paths = Vec::with_capacity(entries.len());
+    for (i, entry) in entries.into_iter().enumerate() {
+        let toml::Value::Table(entry) = entry else { return Err(not_tables()) };
+        let name = match entry.get(PATTERN) {
+            Some(toml::Value::String(pattern)) => pattern.clone(),
+            _ => format!("number {}", i + 1),
+        };
+        paths.push(read_path(&entry, &format!("[[{PATHS}]] {name} of {file}"))?);
+    }
+    Ok(paths)
+}
+
+fn read_path(entry: &toml::Table, layer: &str) -> Result<PathSettings, ConfigError> {
+    let full = |name: &str| format!("{PATHS}.{name}");
+    let names = || PATH_KEYS.iter().map(|k| k.name).chain([PATTERN]);
+    if let Some(stranger) = entry.keys().find(|k| !names().any(|n| n == *k)) {
+        return Err(unknown(&full(stranger), layer, names().map(full)));
+    }
+    let read = |name: &str| entry.get(name).map(raw).transpose().map_err(|e| bad(&full(name), layer, e));
+    let pattern = read(PATTERN)?.ok_or_else(|| bad(&full(PATTERN), layer, "is missing".into()))?;
+    let pattern = pattern
+        .text()
+        .and_then(|p| PathPattern::parse(&p).map_err(|e| format!("takes a path pattern: {e}")))
+        .map_err(|e| bad(&full(PATTERN), layer, e))?;
+    let mut path = PathSettings::new(pattern);
+    for key in PATH_KEYS {
+        if let Some(value) = read(key.name)? {
+            (key.set)(&mut path, &value).map_err(|e| bad(&full(key.name), layer, e))?;
+        }
+    }
+    Ok(path)
 }
 
 fn apply_env(config: &mut Config, env: &[(String, String)]) -> Result<(), ConfigError> {

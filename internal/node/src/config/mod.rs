@@ -5,6 +5,7 @@
 mod example;
 mod keys;
 mod layers;
+mod paths;
 mod validate;
 mod value;
 
@@ -13,6 +14,7 @@ use std::{path::PathBuf, time::Duration};
 pub use example::{example, reference};
 pub use keys::{KEYS, Key};
 pub use layers::{ConfigError, Sources, load};
+pub use paths::{PATH_KEYS, PathKey, PathSettings};
 pub use value::{ListenAddr, Raw, Secret, parse_duration};
 
 /// Every setting of a node, read and checked.
@@ -36,6 +38,8 @@ pub struct Config {
     pub cluster: ClusterSettings,
     /// `[log]`.
     pub log: LogSettings,
+    /// `[[paths]]`, strongest first.
+    pub paths: Vec<PathSettings>,
 }
 
 /// What this process does.

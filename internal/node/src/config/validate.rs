@@ -5,8 +5,7 @@ use std::{
     time::Duration,
 };
 
-use auth::PathPattern;
-use media::{StreamPath, Ticks};
+use media::{PathPattern, StreamPath, Ticks};
 
 use super::{Config, ConfigError, HlsSettings, Role, StorageType};
 
@@ -14,7 +13,10 @@ pub(super) fn check(c: &Config) -> Result<(), ConfigError> {
     check_role(c)?;
     check_storage(c)?;
     check_times(c)?;
-    check_hls(&c.hls)?;
+    check_hls("hls", &c.hls)?;
+    for entry in &c.paths {
+        check_hls(&format!("[[paths]] {}", entry.pattern), &entry.hls(&c.hls))?;
+    }
     for pattern in &c.auth.open_publish {
         PathPattern::parse(pattern).or_else(|e| refuse(format!("auth.open_publish: {e}")))?;
     }
@@ -95,20 +97,20 @@ fn check_times(c: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// What the HLS draft and the contract forbid.
-fn check_hls(h: &HlsSettings) -> Result<(), ConfigError> {
+/// What the HLS draft and the contract forbid; `name` says whose settings these are.
+fn check_hls(name: &str, h: &HlsSettings) -> Result<(), ConfigError> {
     if h.segment_max < h.segment_target {
-        return refuse("hls: segment_max must not be below segment_target");
+        return refuse(format!("{name}: segment_max must not be below segment_target"));
     }
     if h.segment_max > Duration::from_secs(60) {
-        return refuse("hls: segment_max must not be above 60s");
+        return refuse(format!("{name}: segment_max must not be above 60s"));
     }
     let settings = hls::Settings {
         part_target: Ticks::from_duration(h.part_target),
         segment_target: Ticks::from_duration(h.segment_target),
         window: h.window,
     };
-    settings.validate().or_else(|e| refuse(format!("hls: {e}")))
+    settings.validate().or_else(|e| refuse(format!("{name}: {e}")))
 }
 
 /// Is `inner` the same folder as `outer`, or below it? Links of what exists are followed.

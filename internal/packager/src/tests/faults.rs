@@ -22,7 +22,7 @@ use super::{
     bench::{Bench, SECOND, wall_clock},
     source::Source,
 };
-use crate::PackagerOptions;
+use crate::{Cutting, PackagerOptions};
 
 /// What becomes of a checkpoint.
 enum Fate {
@@ -214,8 +214,8 @@ async fn what_an_earlier_process_left_goes_when_the_path_is_published_again() {
 async fn keyframes_that_are_too_rare_close_the_publisher_where_they_are_required() {
     let clock = wall_clock();
     let registry = MemoryRegistry::with_clock(None, Arc::clone(&clock)).expect("no state is read");
-    let options =
-        PackagerOptions { wall_clock: clock, require_keyframes: true, ..PackagerOptions::default() };
+    let cutting = Cutting { require_keyframes: true, ..Cutting::default() }.into();
+    let options = PackagerOptions { wall_clock: clock, cutting, ..PackagerOptions::default() };
     let bench = Bench::with(options, Arc::new(registry));
     let mut source = Source::new(900);
     let (mut publisher, stream) = bench.publish(&source).await;
