@@ -8,8 +8,11 @@ work=$(mktemp -d)
 pids=()
 finish() {
     trap - EXIT INT TERM
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-    wait 2>/dev/null || true
+    # The publisher first, so that it ends in good form; then the server.
+    for pid in "${pids[@]:1}" "${pids[0]}"; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
     rm -rf "$work"
 }
 trap finish EXIT
@@ -36,7 +39,8 @@ clock="drawtext=fontfile=/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf:tex
 ffmpeg -nostdin -hide_banner -loglevel warning -re \
     -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine=frequency=440:sample_rate=48000 \
     -vf "$clock" -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -b:v 2500k -g 60 \
-    -c:a aac -b:a 128k -f flv "rtmp://127.0.0.1:${rtmp##*:}/live/$key?$query" &
+    -c:a aac -b:a 128k -f flv "rtmp://127.0.0.1:${rtmp##*:}/live/$key?$query" \
+    2> >(sed -u 's/token=[^ :]*/token=.../g' >&2) &
 pids+=($!)
 
 for _ in $(seq 100); do
