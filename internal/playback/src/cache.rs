@@ -2,19 +2,16 @@
 
 use http::HeaderValue;
 
-/// How long a shared cache may show an old multivariant playlist while we cannot be reached.
-const STALE_INDEX_SECONDS: u32 = 30;
+/// The multivariant, whatever the segments' length: it changes with the codecs only.
+const INDEX: &str = "public, max-age=2, s-maxage=2, stale-if-error=30";
 /// A player page and its list: always asked again, answered 304.
 const REVALIDATE: &str = "no-cache";
 
 /// What may be kept, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CachePolicy {
-    /// `index.m3u8`: half a segment.
-    Index {
-        /// TARGETDURATION in seconds.
-        target: u32,
-    },
+    /// `index.m3u8`.
+    Index,
     /// A media playlist without directive, or one that has ended.
     Playlist {
         /// TARGETDURATION in seconds.
@@ -42,10 +39,7 @@ pub(crate) enum CachePolicy {
 impl CachePolicy {
     pub(crate) fn value(self) -> HeaderValue {
         let text = match self {
-            Self::Index { target } => {
-                let half = (target / 2).max(1);
-                format!("public, max-age={half}, s-maxage={half}, stale-if-error={STALE_INDEX_SECONDS}")
-            }
+            Self::Index => return HeaderValue::from_static(INDEX),
             Self::Playlist { target } => format!("public, max-age=1, stale-if-error={target}"),
             Self::Satisfied { target } => format!("public, max-age={}", u64::from(target) * 6),
             Self::Immutable => return HeaderValue::from_static("public, max-age=31536000, immutable"),
@@ -67,8 +61,7 @@ mod tests {
     #[test]
     fn the_table_as_written() {
         for (policy, want) in [
-            (CachePolicy::Index { target: 4 }, "public, max-age=2, s-maxage=2, stale-if-error=30"),
-            (CachePolicy::Index { target: 1 }, "public, max-age=1, s-maxage=1, stale-if-error=30"),
+            (CachePolicy::Index, "public, max-age=2, s-maxage=2, stale-if-error=30"),
             (CachePolicy::Playlist { target: 4 }, "public, max-age=1, stale-if-error=4"),
             (CachePolicy::Satisfied { target: 4 }, "public, max-age=24"),
             (CachePolicy::Immutable, "public, max-age=31536000, immutable"),

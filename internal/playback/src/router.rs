@@ -119,8 +119,7 @@ impl Service {
             // Not counted: hls.js sends no session with it, and would be two viewers. Who plays goes on to the media.
             ObjectName::Index => {
                 let rendered = window.index().await?;
-                let policy = CachePolicy::Index { target: rendered.target_duration() };
-                Ok(playlists::respond(&rendered, policy, &request.headers))
+                Ok(playlists::respond(&rendered, CachePolicy::Index, &request.headers))
             }
             ObjectName::Playlist(rendition) => {
                 let directives = Directives::parse(query)

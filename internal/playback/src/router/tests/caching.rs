@@ -9,7 +9,7 @@ const MEDIA: &str = "/live/demo/media.m3u8";
 async fn every_row_of_the_cache_table() {
     let node = Node::live();
     for (url, status, cache) in [
-        ("/live/demo/index.m3u8", 200, "public, max-age=1, s-maxage=1, stale-if-error=30"),
+        ("/live/demo/index.m3u8", 200, "public, max-age=2, s-maxage=2, stale-if-error=30"),
         (MEDIA, 200, "public, max-age=1, stale-if-error=2"),
         ("/live/demo/media.m3u8?_HLS_msn=100", 200, "public, max-age=12"),
         ("/live/demo/media.m3u8?_HLS_msn=101&_HLS_part=1", 200, "public, max-age=12"),
