@@ -3,10 +3,7 @@
 //! The task outlives publishers. It owns the path's window and its place in the store, so nothing else ever writes
 //! there.
 
-use std::{
-    sync::Arc,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Duration};
 
 use hls::{Settings, Timeline};
 use live::{CloseReason, StopSignal, Stream, WindowOptions, WindowWriter};
@@ -195,10 +192,10 @@ impl Lane {
             _ => None,
         };
         let o = &self.shared.options;
-        let clock = (o.wall_clock)().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let clock = registry::first_numbers((o.wall_clock)());
         let before = over.as_ref().map(Broadcast::numbers);
-        let msn = known.map_or(clock, |k| k.msn).max(before.map_or(0, |b| b.msn));
-        let dseq = known.map_or(clock, |k| k.dseq).max(before.map_or(0, |b| b.dseq + 1));
+        let msn = known.map_or(clock.0, |k| k.msn).max(before.map_or(0, |b| b.msn));
+        let dseq = known.map_or(clock.1, |k| k.dseq).max(before.map_or(0, |b| b.dseq + 1));
         let target = known.and_then(|k| k.target_duration).or(before.and_then(|b| b.target_duration));
         let cut = o.cutting.of(&self.path);
         let settings =

@@ -63,8 +63,9 @@ pub struct ClaimRequest {
 
 /// Where the numbers of a claim's first segment stand (contract "When a stream ends": numbers never go back).
 ///
-/// Nothing known of the path: `msn` and `dseq` are the unix time in seconds. Known: one after the last
-/// checkpoint. The owner of a window that is still in memory goes on from the window, which is never behind.
+/// Nothing known of the path: [`first_numbers`](crate::first_numbers), but `dseq` above all that the registry ever
+/// started or heard of, on any path. Known: one after the last checkpoint. The owner of a window that is still in
+/// memory goes on from the window, which is never behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
     /// Media sequence number of the next segment to open.

@@ -13,7 +13,7 @@ use media::{Epoch, StreamPath};
 
 use crate::{
     Checkpoint, Claim, ClaimError, ClaimRequest, Holder, Lost, NodeId, PathState, StreamRegistry, TokenGrant,
-    TokenId,
+    TokenId, first_numbers,
 };
 
 /// A registry under test.
@@ -22,6 +22,7 @@ pub(crate) type Registry = Arc<dyn StreamRegistry>;
 /// Runs the whole suite.
 pub(crate) async fn all(r: Registry) {
     first_numbers_are_the_clock(&r).await;
+    an_unknown_path_starts_above_every_discontinuity_sequence(&r).await;
     a_held_path_is_refused_and_evicted_by_compare_and_set(&r).await;
     a_released_path_goes_on(&r).await;
     an_ended_path_begins_anew_and_higher(&r).await;
@@ -84,13 +85,34 @@ fn at(msn: u64, dseq: u64, target_duration: Option<u32>) -> Checkpoint {
 }
 
 async fn first_numbers_are_the_clock(r: &Registry) {
+    let hours = first_numbers(SystemTime::now()).1;
     let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let claim = claim(r, &fresh("first"), None).await.unwrap();
     let after = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     assert!((before.as_millis()..=after.as_millis()).contains(&u128::from(claim.epoch.0)));
     assert!((before.as_secs()..=after.as_secs()).contains(&claim.start.msn));
-    assert!((before.as_secs()..=after.as_secs()).contains(&claim.start.dseq));
+    assert!(claim.start.dseq >= hours, "at least the hours; more where others have been here before");
     assert_eq!((claim.start.target_duration, claim.start.continues), (None, false));
+}
+
+/// 0007: a path that the registry has forgotten, or that it had before it was started again, may be any of those that
+/// it does not know.
+async fn an_unknown_path_starts_above_every_discontinuity_sequence(r: &Registry) {
+    let (a, b) = (fresh("dseq"), fresh("dseq"));
+    let first = claim(r, &a, None).await.unwrap();
+    let second = claim(r, &b, None).await.unwrap();
+    assert!(second.start.dseq > first.start.dseq, "started is enough");
+    let far = first.start.dseq + 40;
+    r.checkpoint(&a, first.epoch, at(first.start.msn, far, None)).await.unwrap();
+    // What is behind does not lower it, and what was refused does not raise it.
+    r.checkpoint(&b, second.epoch, at(second.start.msn, second.start.dseq, None)).await.unwrap();
+    let stale = r.checkpoint(&b, Epoch(1), at(second.start.msn, far + 900_000, None)).await;
+    assert_eq!(stale, Err(Lost::Fenced(second.epoch)));
+    let third = claim(r, &fresh("dseq"), None).await.unwrap();
+    assert_eq!(third.start.dseq, far + 1);
+    // A path that is known goes on from itself.
+    r.release(&b, second.epoch).await.unwrap();
+    assert_eq!(claim(r, &b, None).await.unwrap().start.dseq, second.start.dseq + 1);
 }
 
 async fn a_held_path_is_refused_and_evicted_by_compare_and_set(r: &Registry) {

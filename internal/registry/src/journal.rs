@@ -1,10 +1,10 @@
-//! Token ids on disk, so that a spent token stays spent over a restart.
+//! Token ids and the highest discontinuity sequence on disk, so that a spent token stays spent and numbers do not go
+//! back over a restart.
 //!
-//! One JSON object a line, appended; the last line of an id counts, and a line that cannot be read (torn by a
-//! crash) is passed over. A thread of its own writes: a claim never waits for the disk.
+//! One JSON object a line, appended; the last line of an id and the highest `dseq` count, and a line that cannot be
+//! read (torn by a crash, or another version's) is passed over. A thread of its own writes: a claim never waits for the disk.
 
 use std::{
-    collections::HashMap,
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     TokenId,
-    ledger::{Ledger, TokenChange, TokenState},
+    ledger::{Change, Ledger, Remembered, TokenState},
     memory::Clock,
 };
 
@@ -35,6 +35,8 @@ const TEMPORARY: &str = "tokens.new";
 const QUEUE: usize = 1024;
 /// Read at start at most: several times what the ledger's bound on tokens can fill.
 const MAX_FILE: u64 = 256 << 20;
+/// A higher discontinuity sequence was not written by us: no run of nodes gets so far.
+const MAX_DSEQ: u64 = u32::MAX as u64;
 /// Lines appended before the file is written anew, at least.
 const COMPACT_AFTER: usize = 4096;
 /// How long after a change the file is flushed to the disk itself.
@@ -44,40 +46,56 @@ const RETRY: Duration = Duration::from_secs(5);
 /// A closing process waits so long for its last lines.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
-/// One line. `path` is there while the token is bound; without it the token is spent.
+/// One line.
 #[derive(Serialize, Deserialize)]
-struct Line {
-    id: String,
-    exp: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    path: Option<String>,
+#[serde(untagged)]
+enum Line {
+    /// `path` is there while the token is bound; without it the token is spent.
+    Token {
+        id: String,
+        exp: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+    },
+    Dseq {
+        dseq: u64,
+    },
 }
 
 impl Line {
-    fn from_change((id, state): &TokenChange) -> Self {
-        // Rounded up: a token must not be forgotten before it expires.
-        let exp = state.expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            id: id.to_string(),
-            exp: exp.as_secs() + u64::from(exp.subsec_nanos() > 0),
-            path: state.bound.as_ref().map(ToString::to_string),
+    fn from_change(change: &Change) -> Self {
+        match change {
+            Change::Dseq(dseq) => Self::Dseq { dseq: *dseq },
+            Change::Token(id, state) => {
+                // Rounded up: a token must not be forgotten before it expires.
+                let exp = state.expires_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+                Self::Token {
+                    id: id.to_string(),
+                    exp: exp.as_secs() + u64::from(exp.subsec_nanos() > 0),
+                    path: state.bound.as_ref().map(ToString::to_string),
+                }
+            }
         }
     }
 
-    fn encode(change: &TokenChange) -> io::Result<Vec<u8>> {
+    fn encode(change: &Change) -> io::Result<Vec<u8>> {
         let mut line = serde_json::to_vec(&Self::from_change(change))?;
         line.push(b'\n');
         Ok(line)
     }
 
-    fn into_change(self) -> Option<TokenChange> {
-        let id = TokenId(u128::from_str_radix(&self.id, 16).ok()?);
-        let expires_at = UNIX_EPOCH.checked_add(Duration::from_secs(self.exp))?;
-        let bound = match self.path {
+    fn into_change(self) -> Option<Change> {
+        let (id, exp, path) = match self {
+            Self::Token { id, exp, path } => (id, exp, path),
+            Self::Dseq { dseq } => return (dseq <= MAX_DSEQ).then_some(Change::Dseq(dseq)),
+        };
+        let id = TokenId(u128::from_str_radix(&id, 16).ok()?);
+        let expires_at = UNIX_EPOCH.checked_add(Duration::from_secs(exp))?;
+        let bound = match path {
             Some(p) => Some(StreamPath::parse(&p).ok()?),
             None => None,
         };
-        Some((id, TokenState { bound, expires_at }))
+        Some(Change::Token(id, TokenState { bound, expires_at }))
     }
 }
 
@@ -90,33 +108,34 @@ struct Shared {
 
 /// The writing end. Dropping it waits, for a bounded time, until all is written.
 pub(crate) struct Journal {
-    lines: Option<SyncSender<TokenChange>>,
+    lines: Option<SyncSender<Change>>,
     shared: Arc<Shared>,
     done: Mutex<Receiver<()>>,
 }
 
 impl Journal {
     /// Reads what an earlier run remembered. A missing file is an empty one.
-    pub(crate) fn read(dir: &Path) -> io::Result<HashMap<TokenId, TokenState>> {
-        let mut tokens = HashMap::new();
+    pub(crate) fn read(dir: &Path) -> io::Result<Remembered> {
+        let mut remembered = Remembered::default();
         let file = match File::open(dir.join(FILE)) {
             Ok(f) => f,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(tokens),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(remembered),
             Err(e) => return Err(e),
         };
         let mut skipped = 0_u64;
         for line in BufReader::new(file.take(MAX_FILE)).split(b'\n') {
             let line = line?;
             match serde_json::from_slice::<Line>(&line).ok().and_then(Line::into_change) {
-                Some((id, state)) => drop(tokens.insert(id, state)),
+                Some(Change::Token(id, state)) => drop(remembered.tokens.insert(id, state)),
+                Some(Change::Dseq(dseq)) => remembered.dseq = remembered.dseq.max(dseq),
                 None if line.is_empty() => {}
                 None => skipped += 1,
             }
         }
         if skipped > 0 {
-            tracing::warn!(skipped, "passed over unreadable lines of the token journal");
+            tracing::warn!(skipped, "passed over unreadable lines of the registry's journal");
         }
-        Ok(tokens)
+        Ok(remembered)
     }
 
     /// Writes the file anew from the ledger and starts the writing thread.
@@ -145,13 +164,13 @@ impl Journal {
     }
 
     /// Hands a change to the writing thread; never waits. The ledger must be locked (see [`Writer::rewrite`]).
-    pub(crate) fn append(&self, change: TokenChange) {
+    pub(crate) fn append(&self, change: Change) {
         if self.lines.as_ref().is_some_and(|l| l.try_send(change).is_err()) {
             self.shared.overflow.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Why ids are not being written, if they are not.
+    /// Why changes are not being written, if they are not.
     pub(crate) fn problem(&self) -> Option<String> {
         self.shared.problem.lock().clone()
     }
@@ -161,7 +180,7 @@ impl Drop for Journal {
     fn drop(&mut self) {
         self.lines = None;
         if self.done.get_mut().recv_timeout(CLOSE_WITHIN) == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("the state directory hangs: the last token ids may not be written");
+            tracing::warn!("the state directory hangs: the registry's last changes may not be written");
         }
     }
 }
@@ -169,7 +188,7 @@ impl Drop for Journal {
 /// The thread's side.
 struct Writer {
     dir: PathBuf,
-    rx: Receiver<TokenChange>,
+    rx: Receiver<Change>,
     ledger: Arc<Mutex<Ledger>>,
     clock: Clock,
     shared: Arc<Shared>,
@@ -208,7 +227,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, change: &TokenChange) -> io::Result<()> {
+    fn write(&mut self, change: &Change) -> io::Result<()> {
         let whole = self.shared.overflow.load(Ordering::Relaxed) || self.appended >= self.compact_at;
         match &mut self.file {
             Some(file) if !whole => {
@@ -231,12 +250,12 @@ impl Writer {
 
     /// Writes the whole file from memory, under another name that then takes the place of the old one.
     fn rewrite(&mut self) -> io::Result<()> {
-        let tokens = {
+        let changes = {
             let mut ledger = self.ledger.lock();
             // Lines are sent under this lock, so those that wait are part of what is read here.
             while self.rx.try_recv().is_ok() {}
             self.shared.overflow.store(false, Ordering::Relaxed);
-            ledger.tokens((self.clock)())
+            ledger.memorable((self.clock)())
         };
         let temporary = self.dir.join(TEMPORARY);
         match fs::remove_file(&temporary) {
@@ -244,8 +263,8 @@ impl Writer {
             _ => {}
         }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        let mut text = Vec::with_capacity(tokens.len() * 100);
-        for change in &tokens {
+        let mut text = Vec::with_capacity(changes.len() * 100);
+        for change in &changes {
             text.extend(Line::encode(change)?);
         }
         file.write_all(&text)?;
@@ -253,16 +272,17 @@ impl Writer {
         fs::rename(&temporary, self.dir.join(FILE))?;
         self.file = Some(file);
         self.appended = 0;
-        self.compact_at = tokens.len().max(COMPACT_AFTER);
+        self.compact_at = changes.len().max(COMPACT_AFTER);
         Ok(())
     }
 
     fn report(&self, outcome: io::Result<()>) {
-        let problem = outcome.err().map(|e| format!("token ids are not written to the state directory: {e}"));
+        let problem =
+            outcome.err().map(|e| format!("the registry is not written to the state directory: {e}"));
         let mut last = self.shared.problem.lock();
         match &problem {
             Some(text) if last.is_none() => tracing::error!("{text}"),
-            None if last.is_some() => tracing::info!("token ids are written again"),
+            None if last.is_some() => tracing::info!("the registry is written again"),
             _ => {}
         }
         *last = problem;

@@ -9,7 +9,7 @@ use media::{Epoch, Msn, StreamPath};
 
 use crate::{
     Checkpoint, Claim, ClaimError, ClaimRequest, Holder, Lost, PathState, Record, Start, TokenGrant, TokenId,
-    Unavailable,
+    Unavailable, first_numbers,
 };
 
 /// Ended paths remembered: numbers are safe without them (the clock rule), this is for the live list's history.
@@ -41,11 +41,24 @@ struct Entry {
 struct Floor {
     epoch: u64,
     msn: Msn,
-    dseq: u64,
 }
 
-/// Every change of a token, in order; the journal writes them down.
-pub(crate) type TokenChange = (TokenId, TokenState);
+/// What a restart must know; the journal writes changes down in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// A token is bound or spent.
+    Token(TokenId, TokenState),
+    /// The highest discontinuity sequence rose to this.
+    Dseq(u64),
+}
+
+/// What an earlier run left.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    pub(crate) tokens: HashMap<TokenId, TokenState>,
+    /// Highest discontinuity sequence of any path; 0: none known.
+    pub(crate) dseq: u64,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -54,13 +67,16 @@ pub(crate) struct Ledger {
     tokens: HashMap<TokenId, TokenState>,
     bound: HashMap<StreamPath, Vec<TokenId>>,
     floor: Floor,
+    /// The highest discontinuity sequence ever started or reported, over all paths. A path of which nothing is
+    /// known begins above it, as it may be one of them that was forgotten.
+    dseq: u64,
 }
 
 impl Ledger {
     /// With what the journal remembered; what has expired by `now` is left out.
-    pub(crate) fn new(tokens: impl IntoIterator<Item = TokenChange>, now: SystemTime) -> Self {
-        let mut ledger = Self::default();
-        for (id, state) in tokens {
+    pub(crate) fn new(remembered: Remembered, now: SystemTime) -> Self {
+        let mut ledger = Self { dseq: remembered.dseq, ..Self::default() };
+        for (id, state) in remembered.tokens {
             if state.expires_at > now && ledger.tokens.len() < MAX_TOKENS {
                 ledger.set_token(id, state);
             }
@@ -73,7 +89,7 @@ impl Ledger {
         &mut self,
         r: ClaimRequest,
         now: SystemTime,
-    ) -> Result<(Claim, Option<TokenChange>), ClaimError> {
+    ) -> Result<(Claim, Vec<Change>), ClaimError> {
         if let Some(grant) = &r.grant {
             self.check_token(grant, &r.path, now)?;
         }
@@ -81,12 +97,13 @@ impl Ledger {
         self.make_room(&r, now)?;
 
         let (epoch, start) = self.next_numbers(&r.path, now);
-        let change = r.grant.map(|g| {
+        let mut changes = Vec::from_iter(self.raise(start.dseq));
+        changes.extend(r.grant.map(|g| {
             let expires_at = self.tokens.get(&g.id).map_or(g.expires_at, |t| t.expires_at.max(g.expires_at));
             let state = TokenState { bound: Some(r.path.clone()), expires_at };
             self.set_token(g.id, state.clone());
-            (g.id, state)
-        });
+            Change::Token(g.id, state)
+        }));
         let record = Record {
             path: r.path.clone(),
             epoch,
@@ -97,7 +114,7 @@ impl Ledger {
             checkpoint: self.paths.get(&r.path).and_then(|e| e.record.checkpoint),
         };
         self.paths.insert(r.path.clone(), Entry { record, token: r.grant.map(|g| g.id) });
-        Ok((Claim { path: r.path, epoch, start }, change))
+        Ok((Claim { path: r.path, epoch, start }, changes))
     }
 
     fn check_token(&self, g: &TokenGrant, path: &StreamPath, now: SystemTime) -> Result<(), ClaimError> {
@@ -142,12 +159,12 @@ impl Ledger {
 
     /// The one place of the number rule (contract "When a stream ends").
     fn next_numbers(&self, path: &StreamPath, now: SystemTime) -> (Epoch, Start) {
-        let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (millis, seconds) = (since.as_millis() as u64, since.as_secs());
+        let millis = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
         let Some(Entry { record, .. }) = self.paths.get(path) else {
+            let (msn, dseq) = first_numbers(now);
             let start = Start {
-                msn: seconds.max(self.floor.msn + 1),
-                dseq: seconds.max(self.floor.dseq + 1),
+                msn: msn.max(self.floor.msn + 1),
+                dseq: dseq.max(self.dseq.saturating_add(1)),
                 target_duration: None,
                 continues: false,
             };
@@ -167,7 +184,12 @@ impl Ledger {
     }
 
     /// See [`StreamRegistry::checkpoint`](crate::StreamRegistry::checkpoint).
-    pub(crate) fn checkpoint(&mut self, path: &StreamPath, epoch: Epoch, at: Checkpoint) -> Result<(), Lost> {
+    pub(crate) fn checkpoint(
+        &mut self,
+        path: &StreamPath,
+        epoch: Epoch,
+        at: Checkpoint,
+    ) -> Result<Option<Change>, Lost> {
         let record = &mut self.entry(path, epoch)?.record;
         if record.state == PathState::Ended {
             return Err(Lost::Fenced(record.epoch));
@@ -178,7 +200,7 @@ impl Ledger {
             dseq: before.map_or(at.dseq, |b| b.dseq.max(at.dseq)),
             target_duration: at.target_duration.or(before.and_then(|b| b.target_duration)),
         });
-        Ok(())
+        Ok(self.raise(at.dseq))
     }
 
     /// See [`StreamRegistry::release`](crate::StreamRegistry::release).
@@ -196,7 +218,7 @@ impl Ledger {
         path: &StreamPath,
         epoch: Epoch,
         now: SystemTime,
-    ) -> Result<Vec<TokenChange>, Lost> {
+    ) -> Result<Vec<Change>, Lost> {
         let record = &mut self.entry(path, epoch)?.record;
         if record.state == PathState::Ended {
             return Ok(Vec::new());
@@ -207,7 +229,7 @@ impl Ledger {
         let spent = ids.into_iter().filter_map(|id| {
             let token = self.tokens.get_mut(&id)?;
             token.bound = None;
-            Some((id, token.clone()))
+            Some(Change::Token(id, token.clone()))
         });
         let spent = spent.collect();
         self.forget_ended(now);
@@ -220,7 +242,7 @@ impl Ledger {
         id: TokenId,
         expires_at: SystemTime,
         now: SystemTime,
-    ) -> Result<(Option<(StreamPath, Epoch)>, TokenChange), Unavailable> {
+    ) -> Result<(Option<(StreamPath, Epoch)>, Change), Unavailable> {
         if !self.tokens.contains_key(&id) && self.tokens.len() >= MAX_TOKENS {
             self.forget_expired(now);
             if self.tokens.len() >= MAX_TOKENS {
@@ -236,7 +258,7 @@ impl Ledger {
             let open = entry.record.state != PathState::Ended && entry.token == Some(id);
             open.then_some((path, entry.record.epoch))
         });
-        Ok((claim, (id, state)))
+        Ok((claim, Change::Token(id, state)))
     }
 
     /// What is known of a path.
@@ -257,10 +279,21 @@ impl Ledger {
         (self.paths.len(), self.tokens.len())
     }
 
-    /// Every token that a restart must remember.
-    pub(crate) fn tokens(&mut self, now: SystemTime) -> Vec<TokenChange> {
+    /// All that a restart must remember.
+    pub(crate) fn memorable(&mut self, now: SystemTime) -> Vec<Change> {
         self.forget_expired(now);
-        self.tokens.iter().map(|(id, state)| (*id, state.clone())).collect()
+        let dseq = (self.dseq > 0).then_some(Change::Dseq(self.dseq));
+        let tokens = self.tokens.iter().map(|(id, state)| Change::Token(*id, state.clone()));
+        dseq.into_iter().chain(tokens).collect()
+    }
+
+    /// Takes note of a discontinuity sequence in use; a change where it is the highest so far.
+    fn raise(&mut self, dseq: u64) -> Option<Change> {
+        if dseq <= self.dseq {
+            return None;
+        }
+        self.dseq = dseq;
+        Some(Change::Dseq(dseq))
     }
 
     fn entry(&mut self, path: &StreamPath, epoch: Epoch) -> Result<&mut Entry, Lost> {
@@ -289,7 +322,7 @@ impl Ledger {
         }
     }
 
-    /// Drops ended paths beyond the bounds; their numbers stay below the floor.
+    /// Drops ended paths beyond the bounds; their numbers stay below the floor and the highest `dseq`.
     fn forget_ended(&mut self, now: SystemTime) {
         while let Some((at, path, epoch)) = self.ended.front() {
             let old = now.duration_since(*at).is_ok_and(|age| age > KEEP_ENDED);
@@ -298,10 +331,9 @@ impl Ledger {
             }
             let still = self.paths.get(path).filter(|e| e.record.epoch == *epoch);
             if let Some(Entry { record, .. }) = still {
-                let (msn, dseq) = record.checkpoint.map_or((0, 0), |c| (c.msn, c.dseq));
+                let msn = record.checkpoint.map_or(0, |c| c.msn);
                 self.floor.epoch = self.floor.epoch.max(record.epoch.0);
                 self.floor.msn = self.floor.msn.max(msn);
-                self.floor.dseq = self.floor.dseq.max(dseq);
                 self.paths.remove(path);
             }
             self.ended.pop_front();

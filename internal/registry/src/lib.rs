@@ -9,6 +9,7 @@ mod conformance;
 mod journal;
 mod ledger;
 mod memory;
+mod numbers;
 mod stream_registry;
 
 pub use claim::{
@@ -16,4 +17,5 @@ pub use claim::{
     TokenGrant, TokenId, Unavailable,
 };
 pub use memory::{Clock, MemoryRegistry};
+pub use numbers::first_numbers;
 pub use stream_registry::StreamRegistry;

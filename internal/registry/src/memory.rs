@@ -9,14 +9,15 @@ use parking_lot::Mutex;
 use crate::{
     Checkpoint, Claim, ClaimError, ClaimRequest, Health, Lost, Record, StreamRegistry, TokenId, Unavailable,
     journal::Journal,
-    ledger::{Ledger, TokenChange},
+    ledger::{Change, Ledger},
 };
 
 /// Where the time comes from; injected by tests.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// A registry in this process's memory. Spent and bound token ids survive a restart where a state directory is
-/// given; paths do not, their numbers are safe by the clock. No call waits for anything.
+/// A registry in this process's memory. Spent and bound token ids and the highest discontinuity sequence survive a
+/// restart where a state directory is given; paths do not, their other numbers are safe by the clock. No call waits
+/// for anything.
 pub struct MemoryRegistry {
     ledger: Arc<Mutex<Ledger>>,
     journal: Option<Journal>,
@@ -47,7 +48,7 @@ impl MemoryRegistry {
     }
 
     /// Writes changes down; the ledger is still locked, so that the journal has them in their order.
-    fn note(&self, changes: impl IntoIterator<Item = TokenChange>) {
+    fn note(&self, changes: impl IntoIterator<Item = Change>) {
         if let Some(journal) = &self.journal {
             changes.into_iter().for_each(|c| journal.append(c));
         }
@@ -58,13 +59,16 @@ impl MemoryRegistry {
 impl StreamRegistry for MemoryRegistry {
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, ClaimError> {
         let mut ledger = self.ledger.lock();
-        let (claim, change) = ledger.claim(request, (self.clock)())?;
-        self.note(change);
+        let (claim, changes) = ledger.claim(request, (self.clock)())?;
+        self.note(changes);
         Ok(claim)
     }
 
     async fn checkpoint(&self, path: &StreamPath, epoch: Epoch, at: Checkpoint) -> Result<(), Lost> {
-        self.ledger.lock().checkpoint(path, epoch, at)
+        let mut ledger = self.ledger.lock();
+        let risen = ledger.checkpoint(path, epoch, at)?;
+        self.note(risen);
+        Ok(())
     }
 
     async fn release(&self, path: &StreamPath, epoch: Epoch) -> Result<(), Lost> {

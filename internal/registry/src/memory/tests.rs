@@ -60,14 +60,15 @@ async fn the_conformance_suite_passes_with_a_journal() {
     conformance::all(Arc::new(MemoryRegistry::open(Some(dir.path())).unwrap())).await;
 }
 
-/// Contract "When a stream ends": epoch = max(known + 1, unix milliseconds); first MSN = unix seconds.
+/// Contract "When a stream ends": epoch = max(known + 1, unix milliseconds); first MSN = unix seconds. 0007: first
+/// discontinuity sequence = hours since 2026.
 #[tokio::test]
 async fn epochs_follow_the_clock_and_never_repeat() {
     let hand = Hand::at(START);
     let r = hand.registry(None);
     let p = path("live/a");
     let first = r.claim(request(&p, None)).await.unwrap();
-    assert_eq!((first.epoch, first.start.msn, first.start.dseq), (Epoch(START), START / 1000, START / 1000));
+    assert_eq!((first.epoch, first.start.msn, first.start.dseq), (Epoch(START), START / 1000, 9104));
     r.release(&p, first.epoch).await.unwrap();
     assert_eq!(r.claim(request(&p, None)).await.unwrap().epoch, Epoch(START + 1));
     r.release(&p, Epoch(START + 1)).await.unwrap();
@@ -178,14 +179,103 @@ async fn a_torn_journal_is_read_as_far_as_it_goes() {
         b"\xff\xfe garbage\n\n{\"id\":\"zz\",\"exp\":1}\n{\"id\":\"6\",\"exp\":18446744073709551615}\n",
     )
     .unwrap();
+    // Neither of these is a number that a node came to.
+    f.write_all(b"{\"dseq\":-1}\n{\"dseq\":18446744073709551615}\n{\"later\":\"version\"}\n").unwrap();
     f.write_all(b"{\"id\":\"5\",\"exp\":99999").unwrap();
     drop(f);
     let r = hand.registry(Some(dir.path()));
     assert_eq!(r.claim(request(&p, Some(t))).await, Err(ClaimError::TokenSpent));
     // Written anew at the start, without what could not be read.
     let text = fs::read_to_string(&file).unwrap();
-    assert_eq!(text.lines().count(), 1);
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.starts_with("{\"dseq\":9104}\n{\"id\":"), "{text}");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// One run: publishes `paths`, each with `reconnects` discontinuities, and ends without ending them. Returns the
+/// first and the last discontinuity sequence used.
+async fn run(r: &MemoryRegistry, paths: &[&str], reconnects: u64) -> (u64, u64) {
+    let (mut first, mut last) = (u64::MAX, 0);
+    for name in paths {
+        let p = path(name);
+        let Claim { epoch, start, .. } = r.claim(request(&p, None)).await.unwrap();
+        for n in 0..=reconnects {
+            let at = Checkpoint { msn: start.msn + n, dseq: start.dseq + n, target_duration: None };
+            r.checkpoint(&p, epoch, at).await.unwrap();
+        }
+        first = first.min(start.dseq);
+        last = last.max(start.dseq + reconnects);
+    }
+    (first, last)
+}
+
+/// 0007: as long as the state directory lives, no discontinuity sequence is used twice on a path.
+#[tokio::test]
+async fn discontinuity_sequences_rise_over_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let hand = Hand::at(START);
+    let mut last = 0;
+    // The clock stands still, goes back an hour, goes back before 2026, comes back.
+    for clock in [START, START, START - 3_600_000, 1_000, START] {
+        hand.set(clock);
+        let (first, end) = run(&hand.registry(Some(dir.path())), &["live/a", "live/b"], 5).await;
+        assert!(first > last, "{first} after {last}");
+        last = end;
+    }
+    assert_eq!(last, 9104 + 5 * 12 - 1, "and no faster than they are used");
+    // Later on the hours are ahead again.
+    hand.set(START + 1_000 * 3_600_000);
+    assert_eq!(run(&hand.registry(Some(dir.path())), &["live/a"], 0).await.0, 10_104);
+}
+
+/// kill -9: no destructor runs, only what was handed to the kernel stays.
+#[tokio::test]
+async fn discontinuity_sequences_rise_over_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let hand = Hand::at(START);
+    let killed = hand.registry(Some(dir.path()));
+    let (_, last) = run(&killed, &["live/a"], 7).await;
+    // The thread of the journal writes without being asked; a process has that long before anything kills it.
+    let written = format!("{{\"dseq\":{last}}}\n");
+    while !fs::read_to_string(dir.path().join("tokens")).unwrap().ends_with(&written) {
+        tokio::task::yield_now().await;
+    }
+    // A line that the kill tore.
+    let mut f = fs::OpenOptions::new().append(true).open(dir.path().join("tokens")).unwrap();
+    f.write_all(b"{\"dseq\":91").unwrap();
+    std::mem::forget(killed);
+    let (first, _) = run(&hand.registry(Some(dir.path())), &["live/a"], 0).await;
+    assert_eq!(first, last + 1);
+}
+
+/// Without a state directory the hours bound what can come again; they do not rule it out within one.
+#[tokio::test]
+async fn a_lost_state_directory_goes_back_to_the_hour_at_most() {
+    let hand = Hand::at(START);
+    let (first, last) = run(&hand.registry(None), &["live/a"], 1).await;
+    assert_eq!((first, last), (9104, 9105));
+    hand.set(START + 2 * 3_600_000);
+    assert_eq!(run(&hand.registry(None), &["live/a"], 1).await.0, last + 1);
+}
+
+/// 0007: players keep arrays indexed by the discontinuity sequence; at 1e6 a copy takes tens of milliseconds.
+#[tokio::test]
+async fn discontinuity_sequences_stay_below_a_million_for_a_year_of_normal_use() {
+    let hand = Hand::at(START);
+    let r = hand.registry(None);
+    let mut highest = 0;
+    for hour in 0..8_760 {
+        hand.set(START + hour * 3_600_000);
+        // Ten broadcasts an hour, each at a path of its own and with three reconnects.
+        for n in 0..10 {
+            let name = format!("live/{hour}-{n}");
+            highest = highest.max(run(&r, &[&name], 3).await.1);
+            let p = path(&name);
+            let epoch = r.look_up(&p).await.unwrap().unwrap().epoch;
+            r.end(&p, epoch).await.unwrap();
+        }
+    }
+    assert!((9104 + 8_759..1_000_000).contains(&highest), "{highest}");
 }
 
 #[tokio::test]
@@ -200,7 +290,7 @@ async fn the_journal_is_compacted() {
     }
     drop(r);
     let lines = fs::read_to_string(dir.path().join("tokens")).unwrap().lines().count();
-    assert!((1..=4097).contains(&lines), "{lines} lines for one token");
+    assert!((2..=4098).contains(&lines), "{lines} lines for one token and one number");
 }
 
 #[tokio::test]
