@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{KEYS, Key};
+use super::{KEYS, Key, PATH_KEYS};
 
 /// The text of `deploy/config.example.toml`: every key with what it does, its variables and its default.
 pub fn example() -> String {
@@ -21,7 +21,20 @@ pub fn example() -> String {
         let _ = writeln!(out, "# {}", variables.join(", "));
         let _ = writeln!(out, "{}\n", assignment(key, name));
     }
+    out.push_str(PATHS);
+    for (name, key) in of_paths() {
+        let _ = writeln!(out, "\n# As {}.", key.name);
+        let _ = writeln!(out, "#{}", assignment(key, name));
+    }
     out
+}
+
+/// The settings of an entry of `[[paths]]`, each with the global one that it replaces.
+fn of_paths() -> impl Iterator<Item = (&'static str, &'static Key)> {
+    PATH_KEYS.iter().map(|p| {
+        let global = KEYS.iter().find(|k| k.name == p.global).expect("settings of paths replace global ones");
+        (p.name, global)
+    })
 }
 
 /// The settings as a Markdown table, for the documentation.
@@ -33,6 +46,10 @@ pub fn reference() -> String {
         let doc = key.doc.replace('\n', " ");
         let _ = writeln!(out, "| `{}` | {} | {default} | {doc} |", key.name, variables.join(" "));
     }
+    out.push_str("| `paths.pattern` |  | – | The paths that an entry of `[[paths]]` is for. |\n");
+    for (name, key) in of_paths() {
+        let _ = writeln!(out, "| `paths.{name}` |  | `{0}` | As `{0}`, for these paths. |", key.name);
+    }
     out
 }
 
@@ -42,6 +59,15 @@ const HEAD: &str = "\
 # Order: flag, RAPIDRTMP__SECTION__KEY, short variable, this file, default.
 # Durations: 2s, 340ms, 1h30m. Addresses: host:port, or :port for all interfaces; port 0 lets the system choose.
 # Use: rapidrtmp --config FILE; rapidrtmp check-config --config FILE tells what is wrong with it.
+";
+
+const PATHS: &str = "
+# Settings of single paths: as many entries as needed, each begun with [[paths]]. The first entry of the file whose
+# pattern matches a path is the one for it; what that entry does not give is as set above, by whichever layer.
+# Entries stand in this file only: they have no variables.
+#[[paths]]
+# Which paths: a stream path, a stream path and `/*` for every path below it, or `*` for all. Required.
+#pattern = \"live/*\"
 ";
 
 fn comment(out: &mut String, text: &str) {
@@ -90,20 +116,25 @@ mod tests {
             assert!(everything.lines().any(|l| l.starts_with(&format!("{name} = "))), "{}", key.name);
             assert!(text.contains(key.doc.lines().next().unwrap()), "{}", key.name);
         }
+        assert!(PATH_KEYS.iter().all(|k| text.contains(&format!("# As {}.\n#{} = ", k.global, k.name))));
         // With every comment sign before an assignment gone it must still read.
         let all: String = text
             .lines()
             .map(|l| match l.strip_prefix('#') {
-                Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => format!("{rest}\n"),
+                Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => {
+                    format!("{rest}\n")
+                }
                 _ => format!("{l}\n"),
             })
             .collect();
-        load(&Sources { file: Some((path, all)), ..Sources::default() }).unwrap();
+        let config = load(&Sources { file: Some((path, all)), ..Sources::default() }).unwrap();
+        assert_eq!(config.paths.len(), 1);
     }
 
     #[test]
     fn the_reference_lists_every_key() {
         let text = reference();
         assert!(KEYS.iter().all(|k| text.contains(&format!("`{}`", k.name))));
+        assert!(PATH_KEYS.iter().all(|k| text.contains(&format!("`paths.{}`", k.name))));
     }
 }

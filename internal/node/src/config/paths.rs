@@ -227,6 +227,18 @@ mod tests {
     }
 
     #[test]
+    fn the_example_in_the_documentation_gives_every_setting() {
+        let text = include_str!("../../../../docs/operations.md");
+        let (_, from) = text.split_once("```toml\n[[paths]]").expect("there is an example");
+        let (example, _) = from.split_once("```").expect("it ends");
+        let c = read(&format!("[[paths]]{example}"), &[]).unwrap();
+        assert_eq!(c.paths.len(), 2);
+        assert!(PATH_KEYS.iter().all(|k| example.contains(&format!("\n{} = ", k.name))));
+        assert_eq!(takeover_of(&c, "live/studio"), TakeoverPolicy::Reject);
+        assert_eq!(hls_of(&c, "live/a").part_target, Duration::from_millis(510));
+    }
+
+    #[test]
     fn every_setting_of_an_entry_replaces_a_global_one() {
         for key in PATH_KEYS {
             let global = KEYS.iter().find(|k| k.name == key.global).expect("it is in the table");

@@ -5,5 +5,6 @@ mod ends;
 mod faults;
 mod lives;
 mod media_time;
+mod paths;
 mod playlist;
 mod source;
