@@ -31,6 +31,14 @@ pub(crate) enum Style {
     Polling,
 }
 
+/// Where new media is announced.
+#[derive(Clone, Debug)]
+pub(crate) struct Jobs {
+    pub(crate) queue: mpsc::Sender<Job>,
+    /// The multivariant playlist has EXT-X-INDEPENDENT-SEGMENTS.
+    pub(crate) promised: bool,
+}
+
 /// What following one playlist gave.
 #[derive(Debug, Default)]
 pub(crate) struct Followed {
@@ -63,7 +71,7 @@ pub(crate) async fn follow(
     fetcher: &Fetcher,
     url: &Url,
     style: Style,
-    jobs: Option<mpsc::Sender<Job>>,
+    jobs: Option<Jobs>,
     until: Instant,
 ) -> Followed {
     let mut f = Follower { out: Followed::default(), last: None, jobs, base: url.clone() };
@@ -85,7 +93,7 @@ struct Follower {
     out: Followed,
     /// The playlist before, and whether the request after it may go at once.
     last: Option<(Media, bool)>,
-    jobs: Option<mpsc::Sender<Job>>,
+    jobs: Option<Jobs>,
     base: Url,
 }
 
@@ -119,7 +127,8 @@ impl Follower {
         }
         self.out.findings.extend(self.out.timing.take(old, &new, Instant::now()));
         if let Some(jobs) = &self.jobs {
-            let lost = new_jobs(old, &new).into_iter().filter(|j| jobs.try_send(j.clone()).is_err());
+            let new_jobs = new_jobs(old, &new, jobs.promised).into_iter();
+            let lost = new_jobs.filter(|j| jobs.queue.try_send(j.clone()).is_err());
             self.out.skipped += lost.count() as u64;
         }
         self.out.ended = new.ended();

@@ -43,6 +43,8 @@ pub(crate) struct Verifier {
     pub(crate) compared: u64,
     /// Times that decode time jumped forward by more than a frame without a discontinuity.
     pub(crate) jumps: u64,
+    /// Segments that do not open with a sync sample.
+    pub(crate) dependent: u64,
 }
 
 /// Where each track must go on.
@@ -134,8 +136,11 @@ impl Verifier {
             return found;
         }
         form(&moofs, tracks, &s.uri, &mut found);
-        if s.independent && !opens_with_sync(&moofs, tracks) {
-            found.push(Finding::new(33, "a segment does not open with a sync sample", &s.uri));
+        if !opens_with_sync(&moofs, tracks) {
+            self.dependent += 1;
+            if s.independent {
+                found.push(Finding::new(33, "a segment does not open with a sync sample", &s.uri));
+            }
         }
         length(&moofs, tracks, s, &mut found);
         let follows = self.segments.last.is_some_and(|(msn, _)| s.msn == msn + 1);
@@ -377,8 +382,11 @@ mod tests {
 
     #[test]
     fn clause_33_a_segment_opens_with_a_sync_sample_and_has_media() {
-        let s = listed(1, 0, made::part(0, &[(3000, DELTA, 0), (3000, DELTA, 0)]));
+        let mut s = listed(1, 0, made::part(0, &[(3000, DELTA, 0), (3000, DELTA, 0)]));
         assert_eq!(clauses(&verifier().segment(&s)), [33]);
+        s.independent = false;
+        let mut v = verifier();
+        assert_eq!((v.segment(&s), v.dependent), (vec![], 1), "a cut without a keyframe, said to be one");
         assert_eq!(clauses(&verifier().segment(&listed(1, 0, made::mp4(b"styp", &[b"msdh"])))), [33]);
         assert_eq!(clauses(&verifier().segment(&listed(1, 0, vec![0, 0, 0, 99]))), [33]);
         assert_eq!(clauses(&verifier().init("x", &[])), [33]);

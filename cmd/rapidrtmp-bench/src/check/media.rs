@@ -32,10 +32,13 @@ pub(crate) struct Fetched {
     pub(crate) bytes: u64,
     pub(crate) compared: u64,
     pub(crate) jumps: u64,
+    /// Segments that do not open with a sync sample.
+    pub(crate) dependent: u64,
 }
 
-/// What `new` lists that `old` did not, in order, then what left it.
-pub(crate) fn new_jobs(old: Option<&Media>, new: &Media) -> Vec<Job> {
+/// What `new` lists that `old` did not, in order, then what left it. `promised`: the multivariant playlist says that all
+/// segments are independent.
+pub(crate) fn new_jobs(old: Option<&Media>, new: &Media, promised: bool) -> Vec<Job> {
     let seen = old.map_or((0, 0), Media::next);
     let mut jobs = Vec::new();
     for s in new.all() {
@@ -49,7 +52,8 @@ pub(crate) fn new_jobs(old: Option<&Media>, new: &Media) -> Vec<Job> {
         if let Some(uri) = &s.uri
             && (old.is_none() || s.msn >= seen.0)
         {
-            let independent = s.parts.first().is_none_or(|p| p.independent);
+            // Without parts to tell, only EXT-X-INDEPENDENT-SEGMENTS promises it.
+            let independent = s.parts.first().map_or(promised, |p| p.independent);
             let mut what = listed(s, uri, s.duration, independent);
             what.parts = s.parts.iter().map(|p| p.uri.clone()).collect();
             jobs.push(Job::Listed { what, whole: true, gap: s.gap });
@@ -95,6 +99,7 @@ pub(crate) async fn fetch_all(fetcher: Fetcher, base: Arc<Url>, mut jobs: mpsc::
     }
     out.compared = verifier.compared;
     out.jumps = verifier.jumps;
+    out.dependent = verifier.dependent;
     out
 }
 
@@ -187,16 +192,16 @@ mod tests {
     #[test]
     fn everything_is_fetched_once_parts_before_their_segment() {
         let first = Media::parse(GOOD).unwrap();
-        let all = names(&new_jobs(None, &first));
+        let all = names(&new_jobs(None, &first, true));
         assert_eq!(all.len(), 4 + 10 + 10 + 2);
         assert_eq!((all[1].as_str(), all[12].as_str()), ("segment_7_101.m4s", "segment_7_102.m4s"));
-        assert_eq!(names(&new_jobs(Some(&first), &first)), [] as [&str; 0]);
+        assert_eq!(names(&new_jobs(Some(&first), &first, true)), [] as [&str; 0]);
         let hint = "#EXT-X-PRELOAD-HINT";
         let closed = format!(
             "#EXT-X-PART:DURATION=0.2,URI=\"part_7_42.m4s\"\n#EXTINF:0.6,\nsegment_7_104.m4s\n{hint}"
         );
         let second = Media::parse(&GOOD.replace(hint, &closed)).unwrap();
-        assert_eq!(names(&new_jobs(Some(&first), &second)), ["part_7_42.m4s", "segment_7_104.m4s"]);
+        assert_eq!(names(&new_jobs(Some(&first), &second, true)), ["part_7_42.m4s", "segment_7_104.m4s"]);
     }
 
     #[test]
@@ -206,6 +211,6 @@ mod tests {
         second.segments.remove(0);
         second.media_sequence = Some(101);
         second.segments[1].parts.clear();
-        assert_eq!(names(&new_jobs(Some(&first), &second)), ["-segment_7_100.m4s", "-part_7_29.m4s"]);
+        assert_eq!(names(&new_jobs(Some(&first), &second, true)), ["-segment_7_100.m4s", "-part_7_29.m4s"]);
     }
 }

@@ -35,7 +35,7 @@ mod timing;
 use self::{
     fetch::Fetcher,
     finding::{Counted, Finding, Findings},
-    follow::{Followed, Style, first_playlist, follow},
+    follow::{Followed, Jobs, Style, first_playlist, follow},
     lint_reply::{Asked, lint_reply},
     media::{Fetched, fetch_all},
     multivariant::{Multivariant, lint_multivariant},
@@ -110,40 +110,39 @@ pub(crate) async fn run(o: Options) -> Result<bool> {
     let started = Instant::now();
     let fetcher = Fetcher::new(o.h2c)?;
     let mut findings = Findings::default();
-    let urls = media_playlists(&fetcher, &o.url, &mut findings).await?;
+    let (urls, multivariant) = media_playlists(&fetcher, &o.url, &mut findings).await?;
+    let promised = multivariant.as_ref().is_some_and(|m| m.independent_segments);
     let until = started + Duration::from_secs(o.seconds.max(1));
     let mut tasks = tokio::task::JoinSet::new();
     for url in urls {
         let fetcher = fetcher.clone();
-        tasks.spawn(async move { watch(&fetcher, url, until).await });
+        tasks.spawn(async move { watch(&fetcher, url, promised, until).await });
     }
     let mut total = Watched::default();
     while let Some(w) = tasks.join_next().await {
         let w = w.context("watching a playlist")??;
         findings.extend_counted(total.add(w));
     }
+    if multivariant.is_some() && !promised && total.media.segments > 0 && total.media.dependent == 0 {
+        findings.add(Finding::new(29, "EXT-X-INDEPENDENT-SEGMENTS is missing", o.url.path()));
+    }
     let report = report(&o, started, &total, findings);
     print(&report, o.json)?;
     Ok(report.findings.is_empty())
 }
 
-/// The media playlists behind a URL, and what is wrong with the multivariant one.
-async fn media_playlists(fetcher: &Fetcher, url: &Url, findings: &mut Findings) -> Result<Vec<Url>> {
+/// The media playlists behind a URL, and what is wrong with the multivariant one. Without one the URL is the playlist.
+async fn media_playlists(
+    fetcher: &Fetcher,
+    url: &Url,
+    findings: &mut Findings,
+) -> Result<(Vec<Url>, Option<Multivariant>)> {
     let reply = first_playlist(fetcher, url).await?;
-    let Some(m) = Multivariant::parse(&reply.text()) else { return Ok(vec![url.clone()]) };
+    let Some(m) = Multivariant::parse(&reply.text()) else { return Ok((vec![url.clone()], None)) };
     findings.extend(lint_reply(&reply, Asked::Multivariant, 0));
     findings.extend(lint_multivariant(&m));
-    let urls: Vec<Url> = m.playlists().into_iter().map(|u| url.join(u)).collect::<Result<_, _>>()?;
-    let first = first_playlist(fetcher, &urls[0]).await?;
-    let forced = Media::parse(&first.text())
-        .is_some_and(|p| p.segments.iter().any(|s| s.parts.first().is_some_and(|p| !p.independent)));
-    if !m.independent_segments && !forced {
-        findings.add(Finding::new(29, "EXT-X-INDEPENDENT-SEGMENTS is missing", url.path()));
-    }
-    if m.independent_segments && forced {
-        findings.add(Finding::new(29, "EXT-X-INDEPENDENT-SEGMENTS beside a segment that is not", url.path()));
-    }
-    Ok(urls)
+    let urls = m.playlists().into_iter().map(|u| url.join(u)).collect::<Result<_, _>>()?;
+    Ok((urls, Some(m)))
 }
 
 #[derive(Default)]
@@ -173,17 +172,18 @@ impl Watched {
         self.media.bytes += o.media.bytes;
         self.media.compared += o.media.compared;
         self.media.jumps += o.media.jumps;
+        self.media.dependent += o.media.dependent;
         list
     }
 }
 
-async fn watch(fetcher: &Fetcher, url: Url, until: Instant) -> Result<Watched> {
+async fn watch(fetcher: &Fetcher, url: Url, promised: bool, until: Instant) -> Result<Watched> {
     let first = first_playlist(fetcher, &url).await?;
     let media = Media::parse(&first.text()).with_context(|| format!("{} is no playlist", first.place()))?;
-    let (sender, receiver) = mpsc::channel(JOBS);
+    let (queue, receiver) = mpsc::channel(JOBS);
     let fetching = tokio::spawn(fetch_all(fetcher.clone(), Arc::new(url.clone()), receiver));
     let (blocking, polling, probes) = tokio::join!(
-        follow(fetcher, &url, Style::Blocking, Some(sender), until),
+        follow(fetcher, &url, Style::Blocking, Some(Jobs { queue, promised }), until),
         follow(fetcher, &url, Style::Polling, None, until),
         probes::probe(fetcher, &url, &media),
     );
