@@ -17,7 +17,7 @@ pub use bench::{Check, check, publish_many};
 pub use browser::{Browser, Page, Sample};
 pub use child::Child;
 pub use encoder::{Encoder, Publishing};
-pub use media::{Probe, decode, probe};
+pub use media::{Probe, decode, play, probe};
 pub use playlist::{Playlist, fetch, get};
 pub use server::{Options, Server};
 pub use wait::{eventually, workspace};

@@ -59,19 +59,26 @@ pub async fn probe(url: &str) -> Result<Probe> {
     Ok(Probe { json: serde_json::from_str(&out)? })
 }
 
-/// Decodes `seconds` of a URL or file. Returns what ffmpeg reports at level info, after making sure that nothing
-/// was said at level warning or above.
+/// Plays `seconds` of a URL or file to its end, whatever ffmpeg says meanwhile; its log, each line with its level.
 ///
 /// # Errors
-/// When decoding fails or is not silent.
-pub async fn decode(url: &str, seconds: u32, arguments: &[&str]) -> Result<String> {
+/// When it cannot go on, or takes far longer than the media.
+pub async fn play(url: &str, seconds: u32, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info", "-i", url]);
     command.args(["-t", &seconds.to_string()]).args(arguments);
     // Frames keep their times: a guessed frame rate would make two of them one, and an error of that.
     command.args(["-fps_mode", "vfr", "-f", "null", "-"]);
-    let (_, log) =
-        output("ffmpeg player", &mut command, Duration::from_secs(u64::from(seconds) + 40)).await?;
+    let limit = Duration::from_secs(u64::from(seconds) + 40);
+    Ok(output("ffmpeg player", &mut command, limit).await?.1)
+}
+
+/// Plays like [`play`], and makes sure that nothing was said at level warning or above.
+///
+/// # Errors
+/// As [`play`], and with what ffmpeg complains of.
+pub async fn decode(url: &str, seconds: u32, arguments: &[&str]) -> Result<String> {
+    let log = play(url, seconds, arguments).await?;
     let bad: Vec<&str> = log
         .lines()
         .filter(|l| l.contains("[warning]") || l.contains("[error]") || l.contains("[fatal]"))
