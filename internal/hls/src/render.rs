@@ -207,7 +207,9 @@ impl Timeline {
             return Some((peak.max(1), average.max(1)));
         }
         let running = self.open.as_ref().map_or(0, |o| bit_rate(o.bytes, o.duration));
-        let measured = peak.or(Some(average)).filter(|p| *p > 0).unwrap_or(running);
+        // A window of nothing but GAPs goes on with what was known last.
+        let known = [average, running, self.last_rate].into_iter().find(|r| *r > 0).unwrap_or(0);
+        let measured = peak.filter(|p| *p > 0).unwrap_or(known);
         let announced = self.variant.as_ref().and_then(|v| v.announced_bitrate).filter(|b| *b > 0);
         match announced {
             Some(b) => Some((with_headroom(b).max(measured), b)),
@@ -261,7 +263,7 @@ impl LastMsn for media::Cursor {
     }
 }
 
-fn bit_rate(bytes: u64, time: Ticks) -> u64 {
+pub(crate) fn bit_rate(bytes: u64, time: Ticks) -> u64 {
     let time = u128::try_from(time.0).unwrap_or(0);
     let bits = u128::from(bytes) * 8 * 90_000;
     bits.checked_div(time).map_or(0, |r| u64::try_from(r).unwrap_or(u64::MAX))

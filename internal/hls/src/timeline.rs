@@ -51,6 +51,8 @@ pub struct Timeline {
     pub(crate) ended: bool,
     /// Some segment has left: a whole window has been measured.
     pub(crate) slid: bool,
+    /// Bit/s of the newest segment with media, which may have left; 0 before the first.
+    pub(crate) last_rate: u64,
     /// The discontinuity sequence of the first listed segment, its own tag not counted.
     pub(crate) first_dseq: u64,
     next_msn: Msn,
@@ -127,6 +129,7 @@ impl Timeline {
             reports: Vec::new(),
             ended: false,
             slid: false,
+            last_rate: 0,
             first_dseq,
             next_msn: first_msn,
             last_dseq: first_dseq,
@@ -420,6 +423,9 @@ impl Timeline {
             self.target_duration = self.target_duration.max(rounded);
         }
         segment.over_target = rounded > self.target_duration;
+        if !segment.gap {
+            self.last_rate = render::bit_rate(segment.bytes, segment.duration);
+        }
         let most = Ticks(i64::from(self.target_duration) * Ticks::RATE + Ticks::RATE / 2 - 1);
         let listed_duration = segment.duration.min(most);
         let mut tail = String::new();

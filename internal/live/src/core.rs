@@ -30,7 +30,7 @@ pub(crate) struct Cache {
 
 impl Core {
     pub(crate) fn find(&self, n: ObjectName) -> Option<Object> {
-        let epoch = self.timeline.epoch().unwrap_or_default();
+        let epoch = self.timeline.epoch();
         let resolved = match n {
             ObjectName::CurrentInit => self.timeline.current_init(),
             ObjectName::NthSegment(nth) => self.timeline.nth_segment(nth),

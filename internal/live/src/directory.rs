@@ -293,10 +293,11 @@ impl Directory {
         self.held.clone()
     }
 
-    /// What all streams hold in memory.
+    /// What all streams hold in memory. Lets go of publishes that are over, as [`Directory::list`] does.
     pub fn memory(&self) -> Memory {
         let mut memory = Memory { held_requests: self.held.count() as u64, ..Memory::default() };
-        for slot in self.paths.lock().values() {
+        for slot in self.paths.lock().values_mut() {
+            slot.tidy();
             memory.ring_bytes += slot.stream.as_ref().map_or(0, |s| s.ring_bytes() as u64);
             memory.window_bytes += slot.lane.as_ref().map_or(0, |l| l.window.bytes());
         }

@@ -121,6 +121,14 @@ impl HeldObjects {
         }
     }
 
+    /// Storage has lost it again: what memory still holds is what there is.
+    pub(crate) fn mark_lost(&mut self, name: ObjectName) {
+        let ObjectName::Segment { msn, .. } = name else { return };
+        if let Some(kept) = self.segments.get_mut(&msn).filter(|k| k.blob.name == name) {
+            kept.stored = false;
+        }
+    }
+
     pub(crate) fn retire(&mut self, retired: Vec<Retired>, now: Instant) {
         for Retired { name, keep_for } in retired {
             let until = now + keep_for;
@@ -201,21 +209,22 @@ impl HeldObjects {
         self.parts.get(&(epoch, seq)).cloned()
     }
 
-    /// A segment by its name; `current` is the running epoch, `next` the first number not complete.
-    pub(crate) fn segment(&self, name: ObjectName, current: Epoch, next: Msn) -> Found {
+    /// A segment by its name; `current` is the running epoch, `next` the first number not complete. Before the first
+    /// epoch all lower numbers are those of a playlist before this one.
+    pub(crate) fn segment(&self, name: ObjectName, current: Option<Epoch>, next: Msn) -> Found {
         let ObjectName::Segment { epoch, msn } = name else { return Found::Nowhere };
         match self.segments.get(&msn) {
             Some(kept) if kept.blob.name == name => Found::Here(kept.blob.clone()),
             Some(_) => Found::Nowhere,
-            None if msn < next && epoch <= current => Found::Older,
+            None if msn < next && current.is_none_or(|c| epoch <= c) => Found::Older,
             None => Found::Nowhere,
         }
     }
 
-    pub(crate) fn init(&self, epoch: Epoch, version: u32, current: Epoch) -> Found {
+    pub(crate) fn init(&self, epoch: Epoch, version: u32, current: Option<Epoch>) -> Found {
         match self.inits.get(&(epoch, version)) {
             Some(kept) => Found::Here(kept.blob.clone()),
-            None if epoch <= current => Found::Older,
+            None if current.is_none_or(|c| epoch <= c) => Found::Older,
             None => Found::Nowhere,
         }
     }

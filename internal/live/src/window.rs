@@ -211,6 +211,11 @@ impl Window {
         self.0.core.lock().objects.mark_stored(name);
     }
 
+    /// Storage has lost this segment, or never got it: memory keeps it as long as clause 6 asks.
+    pub fn mark_lost(&self, name: ObjectName) {
+        self.0.core.lock().objects.mark_lost(name);
+    }
+
     /// Answers all held requests as things stand, and holds none from now on: the node is shutting down.
     pub fn release(&self) {
         self.0.signal.send_modify(|s| s.released = true);

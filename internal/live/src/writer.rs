@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use hls::{Segment, Timeline, Variant};
+use hls::{Edge, Segment, Timeline, Variant};
 use media::{Cursor, Epoch, Msn, ObjectName, StreamPath, Ticks};
 use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
@@ -197,6 +197,11 @@ impl WindowWriter {
         self.window.mark_stored(name);
     }
 
+    /// The same as [`Window::mark_lost`].
+    pub fn mark_lost(&self, name: ObjectName) {
+        self.window.mark_lost(name);
+    }
+
     /// Segments and inits that left the playlist long enough ago (clause 6): storage may delete them. Also gives memory
     /// back, so call it now and then in times without changes, too.
     pub fn take_due(&mut self) -> Vec<ObjectName> {
@@ -217,7 +222,9 @@ impl WindowWriter {
         let has_index = shared.signal.borrow().has_index || core.timeline.has_index();
         drop(core);
         shared.signal.send_modify(|s| {
-            s.edge = edge;
+            // A reader may have fixed it since `edge` was copied; it never falls.
+            let td = edge.target_duration.max(s.edge.target_duration);
+            s.edge = Edge { target_duration: td, ..edge };
             s.has_index = has_index;
             s.expired = expired;
         });

@@ -239,10 +239,9 @@ impl Queue {
 
     /// The next thing to do; what is given out runs until its `…_done`, and one thing runs at a time.
     pub(crate) fn next(&mut self, now: Instant) -> Step {
-        let skip_delete = std::mem::take(&mut self.delete_failed) && !(self.puts.is_empty());
-        if !skip_delete && let Some((name, attempts)) = self.deletes.pop_front() {
-            self.deleting = Some((name, attempts));
-            return Step::Delete(name);
+        let delete_failed = std::mem::take(&mut self.delete_failed);
+        if let Some(delete) = (!delete_failed).then(|| self.next_delete()).flatten() {
+            return delete;
         }
         if self.playlists_not_before.is_none_or(|t| t <= now)
             && let Some(p) = self.take_playlists()
@@ -255,7 +254,16 @@ impl Queue {
             self.running = Some(Running { seq, put: put.clone(), cancelled: false });
             return Step::Put(put);
         }
+        if let Some(delete) = self.next_delete() {
+            return delete;
+        }
         Step::Wait(self.playlists.front().and(self.playlists_not_before))
+    }
+
+    fn next_delete(&mut self) -> Option<Step> {
+        let (name, attempts) = self.deletes.pop_front()?;
+        self.deleting = Some((name, attempts));
+        Some(Step::Delete(name))
     }
 
     /// The newest playlists whose turn has come and whose every object is there; older ones are passed over.

@@ -158,6 +158,11 @@ impl StreamWriter {
         }
     }
 
+    /// As [`completed`](Self::completed), but without waiting: what there is to tell now.
+    pub fn take_completed(&self) -> Vec<Completion> {
+        self.shared.queue.lock().take_completions()
+    }
+
     /// Waits until all that is queued is written, or the time is over; says whether all is.
     pub async fn flush(&self, within: Duration) -> bool {
         let idle = async {

@@ -438,6 +438,19 @@ fn clause_30_announced_first_and_measured_after_a_window() {
 }
 
 #[test]
+fn clause_30_a_window_of_gaps_keeps_the_bit_rate_that_was_known() {
+    let mut t = timeline(3);
+    t.set_variant(Variant { announced_bitrate: None, ..variant() });
+    segment(&mut t, 10, 1_000_000);
+    for second in 0..6 {
+        t.push_gap(Ticks(2 * Ticks::RATE), date(2 + 2 * second));
+    }
+    assert!(t.has_index());
+    let index = t.render_index().expect("codecs and a bit rate are known");
+    assert!(index.contains("BANDWIDTH=5000000,AVERAGE-BANDWIDTH=4000000,"), "{index}");
+}
+
+#[test]
 fn clause_30_nothing_announced_is_measured_with_headroom() {
     let mut t = timeline(3);
     t.set_variant(Variant { announced_bitrate: None, ..variant() });

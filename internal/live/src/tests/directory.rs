@@ -146,6 +146,8 @@ async fn memory_is_told_and_given_back() {
     drop(waiting);
     assert_eq!(d.memory(), Memory { ring_bytes: 1000, window_bytes: 44, held_requests: 0 });
     drop(p);
+    drop(s);
+    assert_eq!(d.memory().ring_bytes, 0, "a publish that is over gives its ring back");
     w.end();
     w.expire();
     d.detach_window(&r);

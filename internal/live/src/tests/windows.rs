@@ -3,12 +3,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
-use hls::Directives;
+use hls::{Directives, Settings, Timeline};
 use media::{Epoch, ObjectName, RenditionName, Ticks};
 use tokio::time::{Instant, advance};
 
-use super::{begin, date, new_window, part_name, push, ready, segment, segment_name};
-use crate::{Object, Window, WindowOptions, WindowState, WindowWriter};
+use super::{begin, date, new_window, part_name, path, push, ready, segment, segment_name};
+use crate::{Object, Window, WindowOptions, WindowState, WindowWriter, window};
 
 async fn media(r: &Window) -> crate::Rendered {
     r.playlist(RenditionName::Media, Directives::default()).await.expect("a playlist")
@@ -55,6 +55,30 @@ async fn listed_segments_stay_in_memory_and_retired_ones_go_to_storage() {
     assert!(matches!(r.object(segment_name(10, 50)).await, Object::NotFound));
     assert!(matches!(r.object(segment_name(8, 103)).await, Object::NotFound));
     assert!(matches!(r.object(segment_name(9, 105)).await, Object::NotFound));
+}
+
+#[tokio::test(start_paused = true)]
+async fn clause_6_what_storage_lost_again_is_served_from_memory() {
+    let (mut w, r) = new_window(WindowOptions::default());
+    let name = segment(&mut w);
+    w.mark_stored(name);
+    w.mark_lost(name);
+    for _ in 0..3 {
+        segment(&mut w);
+    }
+    assert!(matches!(r.object(name).await, Object::Ready(_)));
+    w.mark_stored(name);
+    assert!(matches!(r.object(name).await, Object::InStore(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn clause_6_the_objects_of_the_playlist_before_stay_while_the_next_has_no_publish() {
+    let timeline = Timeline::new(Settings::default(), 200, 0, None);
+    let (_w, r) = window(path("live/demo"), timeline, WindowOptions::default());
+    for name in [segment_name(9, 199), init(9, 0)] {
+        assert!(matches!(r.object(name).await, Object::InStore(n) if n == name), "{name}");
+    }
+    assert!(matches!(r.object(segment_name(9, 200)).await, Object::NotFound));
 }
 
 #[tokio::test(start_paused = true)]

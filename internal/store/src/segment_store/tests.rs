@@ -4,11 +4,11 @@ use std::{
     fs,
     ops::Range,
     path::PathBuf,
-    sync::atomic::{AtomicU8, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
 };
 
 use async_trait::async_trait;
-use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, stream::BoxStream};
 use media::{Epoch, RenditionName};
 use object_store::{
     Attribute, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStoreExt,
@@ -430,6 +430,8 @@ struct Moody {
     changed: Notify,
     puts: Mutex<Vec<(tokio::time::Instant, String)>>,
     running: AtomicUsize,
+    /// As a bucket answers whose credentials may not delete.
+    keeps_all: AtomicBool,
 }
 
 impl Moody {
@@ -440,6 +442,7 @@ impl Moody {
             changed: Notify::new(),
             puts: Mutex::default(),
             running: AtomicUsize::new(0),
+            keeps_all: AtomicBool::new(false),
         })
     }
 
@@ -508,7 +511,12 @@ impl ObjectStore for Moody {
         &self,
         locations: BoxStream<'static, object_store::Result<Location>>,
     ) -> BoxStream<'static, object_store::Result<Location>> {
-        self.inner.delete_stream(locations)
+        if !self.keeps_all.load(Ordering::SeqCst) {
+            return self.inner.delete_stream(locations);
+        }
+        let denied =
+            |_| Err(object_store::Error::Generic { store: "moody", source: "403 AccessDenied".into() });
+        locations.map(denied).boxed()
     }
 
     fn list(&self, prefix: Option<&Location>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
@@ -552,6 +560,25 @@ async fn a_bucket_gets_types_and_cache_headers_below_its_prefix() {
         let found = bucket.inner.get(&location).await.unwrap();
         assert_eq!(found.attributes.get(&Attribute::ContentType).unwrap().as_ref(), kind);
         assert_eq!(found.attributes.get(&Attribute::CacheControl).unwrap().as_ref(), cache);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_to_delete_gets_every_playlist_all_the_same() {
+    let (bucket, store) = moody(WELL, StoreOptions::default());
+    bucket.keeps_all.store(true, Ordering::SeqCst);
+    let p = path("live/a");
+    let w = store.writer(&p);
+    w.init(init(), bytes(1));
+    for msn in 0..20 {
+        w.segment(seg(msn), vec![bytes(1)]);
+        w.playlists(index(), listing(msn.saturating_sub(3)..msn + 1));
+        if msn > 5 {
+            w.delete(&[seg(msn - 6)]);
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let newest = store.read(&p, media_name()).await.unwrap();
+        assert_eq!(newest, Some(listing(msn.saturating_sub(3)..msn + 1)), "{msn}");
     }
 }
 
