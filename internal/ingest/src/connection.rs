@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admission::{Admitted, Held},
     doorway::Ticket,
+    pace::Pause,
     publishing::{Publishing, farewell},
     server::Shared,
     socket::{Broken, Socket},
@@ -162,14 +163,18 @@ impl Connection {
         // What came behind the publish command waits in the session.
         let mut result = socket.session.handle_input(&[]).map_err(Broken::Protocol);
         loop {
-            let ended = self.drain(socket, p);
+            let drained = self.drain(socket, p);
             socket.flush().await?;
-            result?;
-            if let Some(reason) = ended {
-                return Ok(reason);
-            }
-            let pause = p.pace.pause(Instant::now());
-            if pause.is_some() {
+            let pause = match drained {
+                Drained::Ended(reason) => return Ok(reason),
+                Drained::Paused(pause) => Some(pause),
+                Drained::All => {
+                    result?;
+                    result = Ok(());
+                    p.pace.pause(Instant::now())
+                }
+            };
+            if pause.is_some_and(|p| p.ahead) {
                 p.stream.warn(
                     "the encoder sends faster than real time; reading is paused (ffmpeg: add -re)".into(),
                 );
@@ -178,9 +183,8 @@ impl Connection {
                 biased;
                 reason = &mut closed => return Ok(reason),
                 () = &mut cancelled => return Ok(CloseReason::Draining),
-                () = sleep(pause.unwrap_or_default()), if pause.is_some() => {
+                () = sleep(pause.map(|p| p.time).unwrap_or_default()), if pause.is_some() => {
                     p.last_media = Instant::now();
-                    result = Ok(());
                 }
                 () = &mut silent, if pause.is_none() => {
                     let due = p.last_media + idle;
@@ -188,7 +192,6 @@ impl Connection {
                         return Ok(CloseReason::Idle);
                     }
                     silent.as_mut().reset(due);
-                    result = Ok(());
                 }
                 read = socket.read(), if pause.is_none() => {
                     result = read.map(|n| self.shared.meters.bytes.increment(n as u64));
@@ -197,17 +200,32 @@ impl Connection {
         }
     }
 
-    /// What the session gave, into the stream; the reason if that ended it.
-    fn drain(&self, socket: &mut Socket, p: &mut Publishing) -> Option<CloseReason> {
-        let mut ended = None;
-        while let Some(output) = socket.poll() {
-            if let Output::Event(event) = output
-                && let Err(reason) = p.take(event)
-            {
-                ended.get_or_insert(reason);
+    /// What the session gave, into the stream, until that ends it or the pace asks for a pause.
+    fn drain(&self, socket: &mut Socket, p: &mut Publishing) -> Drained {
+        let drained = loop {
+            if let Some(pause) = p.pace.pause(Instant::now()) {
+                break Drained::Paused(pause);
             }
-        }
+            match socket.poll() {
+                None => break Drained::All,
+                Some(Output::Event(event)) => {
+                    if let Err(reason) = p.take(event) {
+                        break Drained::Ended(reason);
+                    }
+                }
+                Some(_) => {}
+            }
+        };
         p.count_no_track(socket.session.media_dropped());
-        ended
+        drained
     }
+}
+
+/// How far a session's output was taken.
+enum Drained {
+    All,
+    /// There may be more.
+    Paused(Pause),
+    /// The publish is over.
+    Ended(CloseReason),
 }

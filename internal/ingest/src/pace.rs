@@ -1,4 +1,4 @@
-//! How far a publisher's media runs ahead of the wall clock (contract "Time, cuts and parts").
+//! How far a publisher's media runs ahead of the wall clock, and how fast it comes (contract "Time, cuts and parts").
 
 use std::time::Duration;
 
@@ -11,6 +11,11 @@ const JUMP: Ticks = Ticks::from_millis(10_000);
 const MAX_BEHIND: f64 = 10.0;
 /// Encoder clocks drift by 100 ppm and more for days: ten times that is forgiven as it comes.
 const SLEW: f64 = 1.001;
+/// Seconds of media taken at once. Well below the slack of a ring (4 s): the packager is not left behind by an
+/// encoder that sends what it has in one go.
+const BURST: f64 = 1.0;
+/// Beyond that, media comes so many times faster than real time at most.
+const CATCH_UP: f64 = 10.0;
 
 /// Media time against the wall clock.
 #[derive(Debug)]
@@ -18,12 +23,22 @@ pub(crate) struct Pace {
     newest: Option<(Ticks, Instant)>,
     /// Seconds that media is ahead of the clock.
     ahead: f64,
+    /// Seconds of media taken of late, less what a reader has had time for.
+    burst: f64,
     max_ahead: Duration,
+}
+
+/// A time to take nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Pause {
+    pub(crate) time: Duration,
+    /// Media is too far ahead of the clock; else it only came in one go.
+    pub(crate) ahead: bool,
 }
 
 impl Pace {
     pub(crate) const fn new(max_ahead: Duration) -> Self {
-        Self { newest: None, ahead: 0.0, max_ahead }
+        Self { newest: None, ahead: 0.0, burst: 0.0, max_ahead }
     }
 
     /// Takes note of a frame.
@@ -40,15 +55,20 @@ impl Pace {
         let media = if step.abs() <= JUMP { step.secs_f64() } else { 0.0 };
         let wall = now.saturating_duration_since(at).as_secs_f64();
         self.ahead = (self.ahead + media - wall * SLEW).max(-MAX_BEHIND);
+        self.burst = (self.burst + media.max(0.0) - wall * CATCH_UP).max(0.0);
         self.newest = Some((dts, now));
     }
 
-    /// How long to read nothing; `None` while media is near enough to the clock.
-    pub(crate) fn pause(&self, now: Instant) -> Option<Duration> {
+    /// How long to take nothing; `None` while media is near enough to the clock and comes slowly enough.
+    pub(crate) fn pause(&self, now: Instant) -> Option<Pause> {
         let (_, at) = self.newest?;
         let wall = now.saturating_duration_since(at).as_secs_f64();
         let over = self.ahead - wall * SLEW - self.max_ahead.as_secs_f64();
-        (over > 0.0).then(|| Duration::from_secs_f64(over))
+        if over > 0.0 {
+            return Some(Pause { time: Duration::from_secs_f64(over), ahead: true });
+        }
+        let over = (self.burst - BURST) / CATCH_UP - wall;
+        (over > 0.0).then(|| Pause { time: Duration::from_secs_f64(over), ahead: false })
     }
 }
 
@@ -72,12 +92,32 @@ mod tests {
         let mut p = Pace::new(MAX);
         for n in 0..=250 {
             p.frame(ticks(f64::from(n) / 25.0), start);
-            assert_eq!(p.pause(start), None);
+            assert!(!p.pause(start).is_some_and(|p| p.ahead));
         }
         p.frame(ticks(10.5), start);
         let pause = p.pause(start).unwrap();
-        assert!((0.49..=0.5).contains(&pause.as_secs_f64()), "{pause:?}");
-        assert_eq!(p.pause(at(start, 0.5)), None);
+        assert!(pause.ahead);
+        assert!((0.49..=0.5).contains(&pause.time.as_secs_f64()), "{pause:?}");
+        assert!(!p.pause(at(start, 0.5)).is_some_and(|p| p.ahead));
+        assert_eq!(p.pause(at(start, 0.951)), None);
+    }
+
+    #[test]
+    fn what_comes_in_one_go_is_taken_ten_times_faster_than_real_time() {
+        let start = Instant::now();
+        let (mut p, mut now) = (Pace::new(MAX), start);
+        for n in 0..=225 {
+            p.frame(ticks(f64::from(n) / 25.0), now);
+            if n != 25 {
+                assert_eq!(p.pause(now).is_some(), n > 25, "frame {n}");
+            }
+            if let Some(pause) = p.pause(now) {
+                assert!(!pause.ahead && pause.time <= Duration::from_millis(5), "{pause:?}");
+                now += pause.time;
+            }
+        }
+        let took = (now - start).as_secs_f64();
+        assert!((0.79..=0.81).contains(&took), "{took}");
     }
 
     #[test]
@@ -98,7 +138,8 @@ mod tests {
         for n in 1..=225 {
             p.frame(ticks(f64::from(n) / 25.0), at(start, 9.0));
         }
-        assert_eq!(p.pause(at(start, 9.0)), None);
+        assert!(!p.pause(at(start, 9.0)).is_some_and(|p| p.ahead));
+        assert_eq!(p.pause(at(start, 9.8)), None);
     }
 
     #[test]

@@ -139,6 +139,22 @@ async fn a_publisher_faster_than_real_time_is_held_back_and_warned() {
     sender.await.unwrap();
 }
 
+// What an encoder sends in one go (after a stall, or without -re) is left out by nobody. One thread: a reader runs
+// only when the connection waits.
+#[tokio::test]
+async fn a_burst_comes_no_faster_than_a_reader_takes_it() {
+    let mut server = Server::start(options()).await;
+    let mut c = Client::publish_in(server.addr, "open", "demo").await.unwrap();
+    let stream = server.next().await;
+    let reading = tokio::spawn(async move { record(&stream).await });
+    c.send_config().await;
+    for n in 0..225 {
+        c.send_frame(n * 40, n % 25 == 0, 100).await;
+    }
+    drop(c);
+    assert_eq!(reading.await.unwrap().frames.len(), 225);
+}
+
 /// A registry with a bug.
 struct Buggy(MemoryRegistry);
 
