@@ -70,8 +70,6 @@ pub(crate) struct Broadcast {
     init: Option<Init>,
     tracks: Vec<Arc<Track>>,
     variant: Option<Variant>,
-    /// Bit/s of the last segment with media.
-    measured: u64,
     /// When the playlist last changed; `None` while it is empty.
     updated: Option<Instant>,
     /// When the last part was listed.
@@ -101,7 +99,6 @@ impl Broadcast {
             init: None,
             tracks: Vec::new(),
             variant: None,
-            measured: 0,
             updated: None,
             last_part: None,
             silent: false,
@@ -127,6 +124,11 @@ impl Broadcast {
     /// Tells when an operator stops the path.
     pub(crate) fn stop_signal(&self) -> StopSignal {
         self.stop.clone()
+    }
+
+    /// Whether an operator stopped the path.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop.is_stopped()
     }
 
     /// Whether ENDLIST is written.
@@ -263,8 +265,6 @@ impl Broadcast {
         if segment.segment.over_target {
             warn!(msn = segment.msn, "a segment is longer than TARGETDURATION allows; less of it is listed");
         }
-        let (bits, time) = (8 * segment.segment.bytes, segment.duration.secs_f64());
-        self.measured = (bits as f64 / time.max(0.001)) as u64;
         self.shelf.segment(segment.name, segment.data);
         self.publish();
     }
@@ -278,8 +278,12 @@ impl Broadcast {
         }
         let due = self.window.take_due();
         self.shelf.delete(due, now);
-        for name in self.shelf.take_stored() {
-            self.window.mark_stored(name);
+        for done in self.shelf.take_completed() {
+            if done.stored {
+                self.window.mark_stored(done.name);
+            } else {
+                self.window.mark_lost(done.name);
+            }
         }
     }
 
@@ -299,24 +303,12 @@ impl Broadcast {
 
     async fn gap(&mut self, duration: Ticks) {
         self.checkpoint().await;
-        self.keep_bit_rate();
         let date = self.reach.gap(duration, self.wall());
         let segment = self.window.push_gap(duration, date, cmaf::gap_segment());
         self.shared.meters.gaps.increment(1);
         self.silent = true;
         self.shelf.segment(segment.name, segment.data);
         self.publish();
-    }
-
-    /// A window of nothing but GAPs has no bit rate of its own; the multivariant goes on with the last one known.
-    fn keep_bit_rate(&mut self) {
-        let measured = Some(self.measured).filter(|m| *m > 0);
-        if let Some(variant) = self.variant.as_mut().filter(|v| v.announced_bitrate.is_none())
-            && measured.is_some()
-        {
-            variant.announced_bitrate = measured;
-            self.window.set_variant(variant.clone());
-        }
     }
 
     /// Reports the segment that comes next, before anything of it is announced.

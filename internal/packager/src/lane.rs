@@ -102,6 +102,10 @@ impl Lane {
                 came = self.inbox.recv() => match came {
                     Some(stream) if stream.epoch() > self.epoch => {
                         publish.close(CloseReason::Replaced, broadcast).await;
+                        // A stop that was not heard yet was meant for what ran then, not for who comes after it.
+                        if stream.is_open() && (broadcast.stopped() || publish.is_stopped()) {
+                            broadcast.end();
+                        }
                         return Next::Publish(stream);
                     }
                     Some(stale) => stale.close(CloseReason::Fenced),
@@ -242,6 +246,11 @@ impl Lane {
         }
         if let Some(broadcast) = &mut self.broadcast {
             broadcast.drain();
+            // With that ENDLIST the tokens are spent, over the restart, too. After an end this is said again.
+            let end = self.shared.registry.end(&self.path, self.epoch);
+            if timeout(END, end).await.is_err() {
+                warn!("the registry did not hear of the end in time");
+            }
             if !broadcast.shelf.flush(self.shared.options.flush_deadline).await {
                 warn!("the store did not take everything before the shutdown");
             }

@@ -57,6 +57,11 @@ impl Publish {
         &self.stream
     }
 
+    /// Whether it is over for good, not to be continued.
+    pub(crate) fn is_stopped(&self) -> bool {
+        matches!(self.stream.close_reason(), Some(CloseReason::Stopped | CloseReason::Revoked))
+    }
+
     /// When [`Publish::on_time`] is due.
     pub(crate) fn due(&self, broadcast: &Broadcast) -> Option<Instant> {
         let part = self.muxer.deadline().map(|d| self.origin + d);

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use live::PlainPlaylists;
 use media::{Epoch, ObjectName};
-use store::StreamWriter;
+use store::{Completion, StreamWriter};
 use tokio::time::Instant;
 
 /// Writes objects, and takes away those that no reader can know of any more.
@@ -21,29 +21,25 @@ pub(crate) struct Shelf {
     kept: HashSet<ObjectName>,
     /// Objects of playlists before it, and until when they may be fetched.
     replaced: VecDeque<(Instant, ObjectName)>,
-    /// Inits and segments on their way.
-    unsettled: Vec<ObjectName>,
 }
 
 impl Shelf {
     /// A shelf that `writer` fills.
     pub(crate) fn new(writer: StreamWriter) -> Self {
         writer.set_placeholder(cmaf::gap_segment());
-        Self { writer, kept: HashSet::new(), replaced: VecDeque::new(), unsettled: Vec::new() }
+        Self { writer, kept: HashSet::new(), replaced: VecDeque::new() }
     }
 
     /// Stores an init.
     pub(crate) fn init(&mut self, epoch: Epoch, version: u32, data: Bytes) {
         let name = ObjectName::Init { epoch, version };
         self.kept.insert(name);
-        self.unsettled.push(name);
         self.writer.init(name, data);
     }
 
     /// Stores a segment, whose bytes stay shared with its parts.
     pub(crate) fn segment(&mut self, name: ObjectName, chunks: Vec<Bytes>) {
         self.kept.insert(name);
-        self.unsettled.push(name);
         self.writer.segment(name, chunks);
     }
 
@@ -63,16 +59,13 @@ impl Shelf {
         due.extend(self.replaced.iter().filter(|(at, _)| *at <= now).map(|(_, name)| *name));
         self.replaced.retain(|(at, _)| *at > now);
         if !due.is_empty() {
-            self.unsettled.retain(|name| !due.contains(name));
             self.writer.delete(&due);
         }
     }
 
-    /// What has been stored since the last call.
-    pub(crate) fn take_stored(&mut self) -> Vec<ObjectName> {
-        let (stored, rest) = self.unsettled.drain(..).partition(|name| self.writer.is_stored(name));
-        self.unsettled = rest;
-        stored
+    /// What has been stored, or was lost, since the last call.
+    pub(crate) fn take_completed(&mut self) -> Vec<Completion> {
+        self.writer.take_completed()
     }
 
     /// Waits until all is written, at most `within`; says whether all is.
@@ -84,7 +77,6 @@ impl Shelf {
     pub(crate) fn clear(&mut self) {
         self.kept.clear();
         self.replaced.clear();
-        self.unsettled.clear();
         self.writer.expire_all();
     }
 }

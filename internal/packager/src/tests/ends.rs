@@ -177,10 +177,12 @@ async fn a_shutdown_answers_held_requests_and_ends_the_stored_playlist_alone() {
     bench.cancel.cancel();
     let answer = held.await.expect("no panic").expect("answered");
     assert!(!answer.ended(), "no ENDLIST for viewers");
-    let Bench { packager, folder, .. } = bench;
+    let Bench { packager, folder, registry, path, .. } = bench;
     packager.await.expect("it stops");
     assert_eq!(stream.close_reason(), Some(CloseReason::Draining));
     let stored = std::fs::read_to_string(folder.path().join("live/demo/media.m3u8")).expect("it is stored");
     assert!(stored.ends_with("#EXT-X-ENDLIST\n"), "{stored}");
     assert_eq!(stored.matches("#EXTINF").count(), 4, "what was cut short is stored, too: {stored}");
+    let record = registry.look_up(&path).await.expect("it answers").expect("known");
+    assert_eq!(record.state, PathState::Ended, "tokens are spent with the ENDLIST");
 }

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use hls::Directives;
 use live::{CloseReason, Directory};
-use media::{Cursor, Epoch, RenditionName, StreamPath};
+use media::{Cursor, Epoch, ObjectName, RenditionName, StreamPath};
 use registry::{
     Checkpoint, Claim, ClaimError, ClaimRequest, Health, Lost, MemoryRegistry, Record, StreamRegistry,
     TokenId, Unavailable,
@@ -151,6 +151,50 @@ async fn fault_42_a_disk_that_vanishes_is_no_matter_to_viewers() {
     bench.settle().await;
     assert!(bench.store.health().failing.is_none(), "it is over");
     bench.stored_playlist();
+}
+
+#[tokio::test(start_paused = true)]
+async fn clause_6_what_the_store_lost_is_served_from_memory() {
+    let bench = Bench::start();
+    let mut source = Source::new(60);
+    let (mut publisher, _stream) = bench.publish(&source).await;
+    let viewer = bench.watch().await;
+    assert!(source.send(&mut publisher, 9 * SECOND).await);
+    bench.settle().await;
+    let listed = bench.stored_playlist().entries;
+    let first = listed[0].uri.as_deref().and_then(ObjectName::parse).expect("a segment");
+    std::fs::remove_dir_all(bench.folder.path().join("live")).expect("it is ours");
+    for _ in 0..8 {
+        assert!(source.send(&mut publisher, 2 * SECOND).await);
+        bench.settle().await;
+    }
+    let seen = viewer.stop().await;
+    let gone = seen.last.entries.iter().all(|e| e.uri != listed[0].uri);
+    assert!(gone, "it has left the playlist: {:?}", seen.last);
+    let object = bench.window().await.object(first).await;
+    assert!(matches!(&object, live::Object::Ready(blob) if blob.len > 100), "{object:?}");
+}
+
+/// A stop that a lane had no time to hear, because the registry hung, before the next publisher came.
+#[tokio::test(start_paused = true)]
+async fn a_stop_holds_although_somebody_publishes_at_once() {
+    let bench = scripted(|_| Fate::Hangs);
+    let mut source = Source::new(60);
+    let (mut publisher, old) = bench.publish(&source).await;
+    let window = bench.window().await;
+    assert!(source.send(&mut publisher, Duration::from_millis(6_010)).await);
+    assert!(bench.directory.stop(&bench.path));
+    let mut source = Source::new(60);
+    let (mut publisher, stream) = bench.publish(&source).await;
+    assert_eq!(old.close_reason(), Some(CloseReason::Stopped));
+    assert!(source.send(&mut publisher, 3 * SECOND).await);
+    assert_eq!(window.state(), live::WindowState::Ended);
+    let next = bench.window().await;
+    assert!(next.next().msn >= window.next().msn);
+    assert_eq!(next.state(), live::WindowState::Live);
+    bench.disconnect(publisher, &stream).await;
+    sleep(5 * SECOND).await;
+    assert_eq!(next.state(), live::WindowState::Gap, "the stop was not for this one");
 }
 
 #[tokio::test(start_paused = true)]
