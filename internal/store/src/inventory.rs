@@ -135,7 +135,7 @@ impl Drop for Inventory {
     }
 }
 
-const fn is_segment(name: &ObjectName) -> bool {
+pub(crate) const fn is_segment(name: &ObjectName) -> bool {
     matches!(name, ObjectName::Segment { .. })
 }
 

@@ -8,15 +8,19 @@ use tokio::time::Instant;
 
 use crate::{
     health::Meter,
-    inventory::{Completion, Inventory},
+    inventory::{Completion, Inventory, is_segment},
 };
 
 /// Objects that may wait: many windows of segments.
 const MAX_PUTS: usize = 512;
 /// Deletions that may wait (24 bytes each): all that the inventory can name, and what is added meanwhile.
 const MAX_DELETES: usize = 2 * 65_536;
+/// An init or a placeholder: what is no larger is not bounded for the node.
+const SMALL: u64 = 4096;
 /// Attempts to delete one object; what is left over then is cleared by the path's next claim.
 const DELETE_ATTEMPTS: u32 = 8;
+/// After a deletion that failed; doubled up to 16 times as long.
+const DELETE_PAUSE: Duration = Duration::from_millis(250);
 /// Between two writes of a stream's playlists (GCS takes one mutation a second per object).
 const PLAYLIST_EVERY: Duration = Duration::from_secs(1);
 
@@ -74,8 +78,9 @@ pub(crate) struct Queue {
     running: Option<Running>,
     deletes: VecDeque<(ObjectName, u32)>,
     deleting: Option<(ObjectName, u32)>,
-    /// The last deletion failed: something else has a turn before the next.
-    delete_failed: bool,
+    /// Deletions that failed in a row, and when the next may be tried; nothing else waits for it.
+    delete_failures: u32,
+    deletes_not_before: Option<Instant>,
     /// At most two: one whose turn has nearly come, and the newest. A third takes the newest's place.
     playlists: VecDeque<Playlists>,
     playlists_not_before: Option<Instant>,
@@ -97,7 +102,8 @@ impl Queue {
             running: None,
             deletes: VecDeque::new(),
             deleting: None,
-            delete_failed: false,
+            delete_failures: 0,
+            deletes_not_before: None,
             playlists: VecDeque::new(),
             playlists_not_before: None,
             playlists_running: false,
@@ -125,13 +131,21 @@ impl Queue {
 
     fn push(&mut self, put: Put) {
         let possible = put.len <= self.max_stream;
+        // Nothing of a publish is of use in the store without its init or with a hole in its playlist, so what is
+        // this small waits though other streams fill the node: at most MAX_PUTS of them a stream.
+        let needed = put.placeholder || !is_segment(&put.name);
+        let max_node = if needed && put.len <= SMALL { u64::MAX } else { self.max_node };
         loop {
             let fits = self.puts.len() < MAX_PUTS && self.waiting.saturating_add(put.len) <= self.max_stream;
-            if fits && self.meter.try_reserve(put.len, self.max_node) {
+            if fits && self.meter.try_reserve(put.len, max_node) {
                 break;
             }
             if !possible || !self.drop_oldest() {
                 self.lose(&put);
+                let short = self.placeholder.clone().filter(|_| !put.placeholder && is_segment(&put.name));
+                if let Some(bytes) = short {
+                    self.push(Put::new(put.name, vec![bytes], true));
+                }
                 return;
             }
         }
@@ -143,7 +157,7 @@ impl Queue {
     /// Drops the oldest waiting segment, or leaves a placeholder where there is one and room for it.
     fn drop_oldest(&mut self) -> bool {
         let full = self.puts.len() >= MAX_PUTS;
-        let may_go = |p: &Put| matches!(p.name, ObjectName::Segment { .. }) && (full || !p.placeholder);
+        let may_go = |p: &Put| is_segment(&p.name) && (full || !p.placeholder);
         let Some(at) = self.puts.iter().position(|(_, p)| may_go(p)) else { return false };
         let Some((seq, put)) = self.puts.remove(at) else { return false };
         self.release(put.len);
@@ -239,9 +253,11 @@ impl Queue {
 
     /// The next thing to do; what is given out runs until its `…_done`, and one thing runs at a time.
     pub(crate) fn next(&mut self, now: Instant) -> Step {
-        let delete_failed = std::mem::take(&mut self.delete_failed);
-        if let Some(delete) = (!delete_failed).then(|| self.next_delete()).flatten() {
-            return delete;
+        if self.deletes_not_before.is_none_or(|t| t <= now)
+            && let Some((name, attempts)) = self.deletes.pop_front()
+        {
+            self.deleting = Some((name, attempts));
+            return Step::Delete(name);
         }
         if self.playlists_not_before.is_none_or(|t| t <= now)
             && let Some(p) = self.take_playlists()
@@ -254,16 +270,9 @@ impl Queue {
             self.running = Some(Running { seq, put: put.clone(), cancelled: false });
             return Step::Put(put);
         }
-        if let Some(delete) = self.next_delete() {
-            return delete;
-        }
-        Step::Wait(self.playlists.front().and(self.playlists_not_before))
-    }
-
-    fn next_delete(&mut self) -> Option<Step> {
-        let (name, attempts) = self.deletes.pop_front()?;
-        self.deleting = Some((name, attempts));
-        Some(Step::Delete(name))
+        let playlists = self.playlists.front().and(self.playlists_not_before);
+        let deletes = self.deletes.front().and(self.deletes_not_before);
+        Step::Wait(playlists.into_iter().chain(deletes).min())
     }
 
     /// The newest playlists whose turn has come and whose every object is there; older ones are passed over.
@@ -291,10 +300,14 @@ impl Queue {
     }
 
     /// The running deletion is over. If it failed, it is tried again later, a few times.
-    pub(crate) fn delete_done(&mut self, ok: bool) {
+    pub(crate) fn delete_done(&mut self, ok: bool, now: Instant) {
         let Some((name, attempts)) = self.deleting.take() else { return };
-        if !ok {
-            self.delete_failed = true;
+        if ok {
+            (self.delete_failures, self.deletes_not_before) = (0, None);
+        } else {
+            let pause = DELETE_PAUSE.saturating_mul(1 << self.delete_failures.min(4));
+            self.delete_failures = self.delete_failures.saturating_add(1);
+            self.deletes_not_before = Some(now + pause);
             if attempts + 1 < DELETE_ATTEMPTS {
                 self.deletes.push_back((name, attempts + 1));
             }

@@ -52,8 +52,7 @@ pub(crate) async fn run(path: StreamPath, shared: Arc<Shared>, inner: Arc<Inner>
             }
             Step::Delete(name) => {
                 let ok = inner.backend.delete(&path, &name).await.is_ok();
-                shared.change(|q| q.delete_done(ok));
-                failures.note(ok).await;
+                shared.change(|q| q.delete_done(ok, Instant::now()));
             }
             Step::Playlists(p) => {
                 let ok = write_playlists(&path, &shared, &inner, p).await;

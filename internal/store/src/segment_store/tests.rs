@@ -564,6 +564,30 @@ async fn a_bucket_gets_types_and_cache_headers_below_its_prefix() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_publish_that_begins_while_others_fill_the_node_gets_its_init_and_its_playlists() {
+    let options = StoreOptions { stream_backlog: 50_000, node_backlog: 60_000, ..StoreOptions::default() };
+    let (moody, store) = moody(FAILING, options);
+    let others = [store.writer(&path("live/a")), store.writer(&path("live/b"))];
+    for msn in 0..6 {
+        others[usize::from(msn > 4)].segment(seg(msn), vec![bytes(10_000)]);
+    }
+    assert_eq!(store.health().backlog, 60_000);
+    let p = path("live/c");
+    let w = store.writer(&p);
+    w.set_placeholder(Bytes::from_static(b"styp"));
+    w.init(init(), bytes(800));
+    w.segment(seg(1), vec![bytes(10_000)]);
+    w.playlists(index(), listing(1..2));
+    moody.set(WELL);
+    for w in others.iter().chain([&w]) {
+        assert!(w.flush(LONG).await);
+    }
+    assert_eq!(store.read(&p, init()).await.unwrap(), Some(bytes(800)));
+    assert_eq!(store.read(&p, seg(1)).await.unwrap().unwrap(), "styp");
+    assert_eq!(store.read(&p, media_name()).await.unwrap(), Some(listing(1..2)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_refuses_to_delete_gets_every_playlist_all_the_same() {
     let (bucket, store) = moody(WELL, StoreOptions::default());
     bucket.keeps_all.store(true, Ordering::SeqCst);
