@@ -191,6 +191,12 @@ impl Queue {
             self.playlists.pop_back();
         }
         self.playlists.push_back(Playlists { index, media, after: self.next_seq });
+        // Those of a playlist before; tried late, they would take away this one's.
+        self.deletes.retain(|(name, _)| !is_playlist(name));
+    }
+
+    fn has_playlists(&self) -> bool {
+        self.playlists_stored || self.playlists_running || !self.playlists.is_empty()
     }
 
     /// Queues the deletion of objects; those that still wait to be written are not written.
@@ -221,13 +227,16 @@ impl Queue {
         self.delete(&names);
     }
 
-    /// Of objects found in the store, those that this queue did not put there and will not write.
-    pub(crate) fn strangers(&self, found: Vec<ObjectName>) -> Vec<ObjectName> {
-        let playlists = self.playlists_stored || self.playlists_running || !self.playlists.is_empty();
-        let ours = |n: &ObjectName| match n {
-            ObjectName::Index | ObjectName::Playlist(_) => playlists,
-            n => self.is_tracked(n),
-        };
+    /// Queues the deletion of those of the objects found in the store that this queue did not put there and will not
+    /// write. Says how many these are.
+    pub(crate) fn delete_strangers(&mut self, found: Vec<ObjectName>) -> usize {
+        let strangers = self.strangers(found);
+        self.delete(&strangers);
+        strangers.len()
+    }
+
+    fn strangers(&self, found: Vec<ObjectName>) -> Vec<ObjectName> {
+        let ours = |n: &ObjectName| if is_playlist(n) { self.has_playlists() } else { self.is_tracked(n) };
         found.into_iter().filter(|n| !ours(n)).collect()
     }
 
@@ -308,7 +317,8 @@ impl Queue {
             let pause = DELETE_PAUSE.saturating_mul(1 << self.delete_failures.min(4));
             self.delete_failures = self.delete_failures.saturating_add(1);
             self.deletes_not_before = Some(now + pause);
-            if attempts + 1 < DELETE_ATTEMPTS {
+            let overtaken = is_playlist(&name) && self.has_playlists();
+            if attempts + 1 < DELETE_ATTEMPTS && !overtaken {
                 self.deletes.push_back((name, attempts + 1));
             }
         }
@@ -357,6 +367,10 @@ impl Queue {
         self.playlists.clear();
         self.deletes.clear();
     }
+}
+
+const fn is_playlist(name: &ObjectName) -> bool {
+    matches!(name, ObjectName::Index | ObjectName::Playlist(_))
 }
 
 impl Drop for Queue {

@@ -148,15 +148,10 @@ impl SegmentStore {
     pub async fn clear_leftovers(&self, path: &StreamPath, keep: &[ObjectName]) -> Result<usize, StoreError> {
         let writer = self.writer(path);
         self.0.backend.sweep(path).await?;
-        let found = self.0.backend.list(path).await?;
-        let mut leftovers = writer.strangers(found);
-        leftovers.retain(|n| !keep.contains(n));
-        writer.delete(&leftovers);
-        if writer.flush(self.0.options.deadline).await {
-            Ok(leftovers.len())
-        } else {
-            Err(StoreError::Overdue)
-        }
+        let mut found = self.0.backend.list(path).await?;
+        found.retain(|n| !keep.contains(n));
+        let leftovers = writer.delete_strangers(found);
+        if writer.flush(self.0.options.deadline).await { Ok(leftovers) } else { Err(StoreError::Overdue) }
     }
 
     /// How the store is. Never waits.

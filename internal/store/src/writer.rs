@@ -179,8 +179,9 @@ impl StreamWriter {
         timeout(within, idle).await.is_ok()
     }
 
-    pub(crate) fn strangers(&self, found: Vec<ObjectName>) -> Vec<ObjectName> {
-        self.shared.queue.lock().strangers(found)
+    /// In one step with looking what is ours: the stream goes on writing meanwhile.
+    pub(crate) fn delete_strangers(&self, found: Vec<ObjectName>) -> usize {
+        self.change(|q| q.delete_strangers(found))
     }
 }
 

@@ -564,6 +564,32 @@ async fn a_bucket_gets_types_and_cache_headers_below_its_prefix() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deletion_tried_again_does_not_hit_what_was_written_since() {
+    let (bucket, store) = moody(WELL, StoreOptions::default());
+    let p = path("live/a");
+    let w = store.writer(&p);
+    w.init(init(), bytes(1));
+    w.segment(seg(1), vec![bytes(1)]);
+    w.playlists(index(), listing(1..2));
+    assert!(w.flush(LONG).await);
+    bucket.keeps_all.store(true, Ordering::SeqCst);
+    w.expire_all();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    // The next publish of the path.
+    let next = ObjectName::Segment { epoch: Epoch(8), msn: 2 };
+    let text = Bytes::from(format!("#EXTM3U\n{next}\n"));
+    w.segment(next, vec![bytes(1)]);
+    w.playlists(index(), text.clone());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    bucket.keeps_all.store(false, Ordering::SeqCst);
+    assert!(w.flush(LONG).await);
+    assert_eq!(store.read(&p, seg(1)).await.unwrap(), None);
+    assert_eq!(store.read(&p, next).await.unwrap(), Some(bytes(1)));
+    assert_eq!(store.read(&p, media_name()).await.unwrap(), Some(text));
+    assert_eq!(store.read(&p, ObjectName::Index).await.unwrap(), Some(index()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_publish_that_begins_while_others_fill_the_node_gets_its_init_and_its_playlists() {
     let options = StoreOptions { stream_backlog: 50_000, node_backlog: 60_000, ..StoreOptions::default() };
     let (moody, store) = moody(FAILING, options);
