@@ -46,18 +46,34 @@ pub(crate) struct Refused {
 
 /// The claim that a connection must give back, whatever happens to it.
 #[derive(Clone, Default)]
-pub(crate) struct Held(Arc<Mutex<Option<(StreamPath, Epoch)>>>);
+pub(crate) struct Held(Arc<Mutex<Option<HeldClaim>>>);
+
+struct HeldClaim {
+    path: StreamPath,
+    epoch: Epoch,
+    refused: bool,
+}
 
 impl Held {
     fn set(&self, claim: &Claim) {
-        *self.0.lock() = Some((claim.path.clone(), claim.epoch));
+        let (path, epoch) = (claim.path.clone(), claim.epoch);
+        *self.0.lock() = Some(HeldClaim { path, epoch, refused: false });
+    }
+
+    /// The publish is refused though it was claimed, before anything came of it: its token is not used up.
+    pub(crate) fn refuse(&self) {
+        if let Some(held) = &mut *self.0.lock() {
+            held.refused = true;
+        }
     }
 
     /// Tells the registry that the publisher is gone. A claim that was lost meanwhile is no error.
     pub(crate) async fn release(&self, registry: &dyn StreamRegistry) {
         let held = self.0.lock().take();
-        let Some((path, epoch)) = held else { return };
-        if let Err(registry::Lost::Unavailable(e)) = registry.release(&path, epoch).await {
+        let Some(HeldClaim { path, epoch, refused }) = held else { return };
+        let done =
+            if refused { registry.abandon(&path, epoch).await } else { registry.release(&path, epoch).await };
+        if let Err(registry::Lost::Unavailable(e)) = done {
             tracing::warn!(%path, %epoch, error = %e, "the claim could not be released");
         }
     }

@@ -60,6 +60,7 @@ impl Connection {
         match request {
             Ok(admitted) => self.publish(&mut socket, admitted).await,
             Err((request, refused)) => {
+                self.held.refuse();
                 if refused.refusal == Refusal::Unauthorized {
                     self.shared.meters.auth_failures.increment(1);
                 }
@@ -149,6 +150,10 @@ impl Connection {
         publishing.close(reason);
         // Whoever closed it first gave the reason.
         let reason = publishing.stream.close_reason().unwrap_or(CloseReason::Disconnected);
+        let stats = publishing.stream.stats();
+        if matches!(reason, CloseReason::Refused(_)) && stats.video_frames + stats.audio_frames == 0 {
+            self.held.refuse();
+        }
         let (refusal, text) = farewell(&reason);
         socket.session.end_publish(refusal, &text);
     }

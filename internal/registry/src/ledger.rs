@@ -34,6 +34,10 @@ pub(crate) struct TokenState {
 struct Entry {
     record: Record,
     token: Option<TokenId>,
+    /// The claim was the token's first use.
+    first_use: bool,
+    /// Something was announced since the path was last free.
+    announced: bool,
 }
 
 /// The highest numbers of records that were forgotten, so that a clock set back cannot reuse them.
@@ -98,6 +102,8 @@ impl Ledger {
 
         let (epoch, start) = self.next_numbers(&r.path, now);
         let mut changes = Vec::from_iter(self.raise(start.dseq));
+        let first_use = r.grant.is_some_and(|g| !self.tokens.contains_key(&g.id));
+        let announced = start.continues && self.paths.get(&r.path).is_some_and(|e| e.announced);
         changes.extend(r.grant.map(|g| {
             let expires_at = self.tokens.get(&g.id).map_or(g.expires_at, |t| t.expires_at.max(g.expires_at));
             let state = TokenState { bound: Some(r.path.clone()), expires_at };
@@ -113,7 +119,8 @@ impl Ledger {
             start,
             checkpoint: self.paths.get(&r.path).and_then(|e| e.record.checkpoint),
         };
-        self.paths.insert(r.path.clone(), Entry { record, token: r.grant.map(|g| g.id) });
+        self.paths
+            .insert(r.path.clone(), Entry { record, token: r.grant.map(|g| g.id), first_use, announced });
         Ok((Claim { path: r.path, epoch, start }, changes))
     }
 
@@ -190,10 +197,12 @@ impl Ledger {
         epoch: Epoch,
         at: Checkpoint,
     ) -> Result<Option<Change>, Lost> {
-        let record = &mut self.entry(path, epoch)?.record;
+        let entry = self.entry(path, epoch)?;
+        let record = &mut entry.record;
         if record.state == PathState::Ended {
             return Err(Lost::Fenced(record.epoch));
         }
+        entry.announced = true;
         let before = record.checkpoint;
         record.checkpoint = Some(Checkpoint {
             msn: before.map_or(at.msn, |b| b.msn.max(at.msn)),
@@ -210,6 +219,41 @@ impl Ledger {
             record.state = PathState::Gap;
         }
         Ok(())
+    }
+
+    /// See [`StreamRegistry::abandon`](crate::StreamRegistry::abandon).
+    pub(crate) fn abandon(
+        &mut self,
+        path: &StreamPath,
+        epoch: Epoch,
+        now: SystemTime,
+    ) -> Result<Option<Change>, Lost> {
+        let entry = self.entry(path, epoch)?;
+        if entry.record.state == PathState::Ended {
+            return Ok(None);
+        }
+        if entry.announced {
+            entry.record.state = PathState::Gap;
+            return Ok(None);
+        }
+        entry.record.state = PathState::Ended;
+        let token = entry.token.filter(|_| entry.first_use);
+        self.ended.push_back((now, path.clone(), epoch));
+        self.forget_ended(now);
+        Ok(token.and_then(|id| self.forget_use(id)))
+    }
+
+    /// A token as before its first use. One that was revoked meanwhile stays spent.
+    fn forget_use(&mut self, id: TokenId) -> Option<Change> {
+        let bound = self.tokens.get(&id)?.bound.clone()?;
+        // In the journal it is one that expired long ago, which every reader leaves out.
+        let unused = TokenState { bound: None, expires_at: UNIX_EPOCH };
+        self.set_token(id, unused.clone());
+        self.tokens.remove(&id);
+        if self.bound.get(&bound).is_some_and(Vec::is_empty) {
+            self.bound.remove(&bound);
+        }
+        Some(Change::Token(id, unused))
     }
 
     /// See [`StreamRegistry::end`](crate::StreamRegistry::end).

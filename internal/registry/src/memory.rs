@@ -75,6 +75,13 @@ impl StreamRegistry for MemoryRegistry {
         self.ledger.lock().release(path, epoch)
     }
 
+    async fn abandon(&self, path: &StreamPath, epoch: Epoch) -> Result<(), Lost> {
+        let mut ledger = self.ledger.lock();
+        let freed = ledger.abandon(path, epoch, (self.clock)())?;
+        self.note(freed);
+        Ok(())
+    }
+
     async fn end(&self, path: &StreamPath, epoch: Epoch) -> Result<(), Lost> {
         let mut ledger = self.ledger.lock();
         let spent = ledger.end(path, epoch, (self.clock)())?;

@@ -31,6 +31,16 @@ pub trait StreamRegistry: Send + Sync + 'static {
     /// [`Lost`] when `epoch` is not the path's last claim.
     async fn release(&self, path: &StreamPath, epoch: Epoch) -> Result<(), Lost>;
 
+    /// The publish was refused after its claim. A path of which nothing was announced since it was free is free again,
+    /// and the claim's token is as it was before it; anything else is a [`release`](Self::release), which is also
+    /// what a registry does that cannot tell.
+    ///
+    /// # Errors
+    /// [`Lost`] when `epoch` is not the path's last claim.
+    async fn abandon(&self, path: &StreamPath, epoch: Epoch) -> Result<(), Lost> {
+        self.release(path, epoch).await
+    }
+
     /// ENDLIST is written: every token bound to the path is spent, the numbers are remembered. Again is no error.
     ///
     /// # Errors

@@ -112,6 +112,14 @@ impl Client {
         self.take(vec![r]).await;
     }
 
+    /// Sound and pictures in codecs that no browser takes: MP3 and Sorenson H.263.
+    pub(crate) async fn send_unusable(&mut self) {
+        let time = RtmpTimestamp::new(0);
+        let sound = self.session.publish_audio_data(Bytes::from_static(&[0x2f, 0xff, 0xfb]), time, false);
+        let picture = self.session.publish_video_data(Bytes::from_static(&[0x12, 0, 0, 0x84]), time, false);
+        self.take(vec![sound.unwrap(), picture.unwrap()]).await;
+    }
+
     pub(crate) async fn send_frame(&mut self, ms: u32, key: bool, size: usize) {
         let r = self.session.publish_video_data(avc_frame(key, size), RtmpTimestamp::new(ms), false).unwrap();
         self.take(vec![r]).await;

@@ -214,3 +214,23 @@ async fn a_drain_tells_the_publishers_and_ends() {
     let state = server.registry.look_up(&path("open/demo")).await.unwrap().unwrap().state;
     assert_eq!(state, PathState::Gap);
 }
+
+// Contract "Tokens": a refused publish burns nothing, and a codec is a reason to refuse.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publish_that_nobody_can_play_burns_no_token() {
+    let mut server = Server::start(options()).await;
+    let (live, name) = (path("live/demo"), format!("demo?token={}", server.token("live/demo")));
+    let mut c = Client::publish(server.addr, &name).await.unwrap();
+    let stream = server.next().await;
+    c.send_unusable().await;
+    assert_eq!(c.end().await, "NetStream.Publish.Rejected");
+    let free = async {
+        while server.registry.look_up(&live).await.unwrap().unwrap().state == PathState::Live {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, free).await.expect("the path is free again");
+    // What the lane of that publish says when its time is over.
+    server.registry.end(&live, stream.epoch()).await.unwrap();
+    assert!(Client::publish(server.addr, &name).await.is_ok());
+}

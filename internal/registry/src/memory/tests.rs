@@ -331,3 +331,51 @@ fn an_unusable_state_directory_is_an_error_at_the_start() {
     fs::write(&file, "").unwrap();
     assert!(MemoryRegistry::open(Some(&file)).is_err());
 }
+
+// Contract "Tokens": a refused publish burns nothing, over a restart either.
+#[tokio::test]
+async fn a_publish_that_is_refused_after_its_claim_burns_nothing() {
+    let (hand, dir) = (Hand::at(START), tempfile::tempdir().unwrap());
+    let grant = token(&hand, 7, 3600);
+    {
+        let r = hand.registry(Some(dir.path()));
+        let claim = r.claim(request(&path("live/a"), Some(grant))).await.unwrap();
+        r.abandon(&path("live/a"), claim.epoch).await.unwrap();
+        // The lane hears of it later and ends what is over already.
+        r.end(&path("live/a"), claim.epoch).await.unwrap();
+        let again = r.claim(request(&path("live/a"), Some(grant))).await.unwrap();
+        assert!(again.epoch > claim.epoch && !again.start.continues);
+        r.abandon(&path("live/a"), again.epoch).await.unwrap();
+        assert_eq!(r.abandon(&path("live/a"), claim.epoch).await, Err(Lost::Fenced(again.epoch)));
+    }
+    let r = hand.registry(Some(dir.path()));
+    assert!(r.claim(request(&path("live/b"), Some(grant))).await.is_ok(), "it is bound to nothing");
+}
+
+// The second publisher of a broadcast is refused: the broadcast goes on, and its tokens end with it.
+#[tokio::test]
+async fn a_refusal_within_a_broadcast_ends_nothing() {
+    let hand = Hand::at(START);
+    let r = hand.registry(None);
+    let grant = token(&hand, 7, 3600);
+    let first = r.claim(request(&path("live/a"), Some(grant))).await.unwrap();
+    let at = Checkpoint { msn: first.start.msn, dseq: first.start.dseq, target_duration: None };
+    r.checkpoint(&path("live/a"), first.epoch, at).await.unwrap();
+    r.release(&path("live/a"), first.epoch).await.unwrap();
+    let second = r.claim(request(&path("live/a"), Some(grant))).await.unwrap();
+    r.abandon(&path("live/a"), second.epoch).await.unwrap();
+    assert_eq!(r.look_up(&path("live/a")).await.unwrap().unwrap().state, PathState::Gap);
+    r.end(&path("live/a"), second.epoch).await.unwrap();
+    assert_eq!(r.claim(request(&path("live/a"), Some(grant))).await.unwrap_err(), ClaimError::TokenSpent);
+}
+
+#[tokio::test]
+async fn a_token_revoked_before_the_refusal_stays_spent() {
+    let hand = Hand::at(START);
+    let r = hand.registry(None);
+    let grant = token(&hand, 7, 3600);
+    let claim = r.claim(request(&path("live/a"), Some(grant))).await.unwrap();
+    r.revoke(grant.id, grant.expires_at).await.unwrap();
+    r.abandon(&path("live/a"), claim.epoch).await.unwrap();
+    assert_eq!(r.claim(request(&path("live/a"), Some(grant))).await.unwrap_err(), ClaimError::TokenSpent);
+}
