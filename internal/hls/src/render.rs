@@ -204,12 +204,12 @@ impl Timeline {
         let time: i64 = media().map(|e| e.segment.duration.0).sum();
         let average = bit_rate(bytes, Ticks(time));
         if let Some(peak) = peak.filter(|_| self.slid || self.listed.len() >= self.settings.window) {
-            return Some((peak.max(1), average.max(1)));
+            return Some((peak.max(average).max(1), average.max(1)));
         }
         let running = self.open.as_ref().map_or(0, |o| bit_rate(o.bytes, o.duration));
         // A window of nothing but GAPs goes on with what was known last.
         let known = [average, running, self.last_rate].into_iter().find(|r| *r > 0).unwrap_or(0);
-        let measured = peak.filter(|p| *p > 0).unwrap_or(known);
+        let measured = peak.unwrap_or(0).max(known);
         let announced = self.variant.as_ref().and_then(|v| v.announced_bitrate).filter(|b| *b > 0);
         match announced {
             Some(b) => Some((with_headroom(b).max(measured), b)),

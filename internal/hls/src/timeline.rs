@@ -239,7 +239,14 @@ impl Timeline {
 
     /// Completes the open segment. `None` when none is open or it has no part; its number is then not used up.
     pub fn close_segment(&mut self) -> Option<Segment> {
-        let open = self.open.take()?;
+        self.close_segment_after(Ticks::ZERO)
+    }
+
+    /// As [`Timeline::close_segment`], for a segment that lasts longer than the sum of its parts because media is missing
+    /// in it: EXTINF is `duration`, so that the sum of EXTINF stays the media's time.
+    pub fn close_segment_after(&mut self, duration: Ticks) -> Option<Segment> {
+        let mut open = self.open.take()?;
+        open.duration = open.duration.max(duration);
         if !open.has_parts() {
             self.pending_discontinuity |= open.discontinuity;
             return None;

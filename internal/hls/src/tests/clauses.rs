@@ -438,6 +438,21 @@ fn clause_30_announced_first_and_measured_after_a_window() {
 }
 
 #[test]
+fn clause_30_the_average_is_never_above_the_peak() {
+    let mut t = Timeline::new(Settings { window: 3, ..Settings::default() }, FIRST, 5, Some(8));
+    t.begin_epoch(Epoch(9));
+    t.set_init(0);
+    t.set_variant(variant());
+    segment(&mut t, 40, 1_000_000);
+    // Too short to count as peaks (half of TARGETDURATION is 4 s), but denser.
+    for _ in 0..3 {
+        segment(&mut t, 10, 1_000_000);
+    }
+    let index = t.render_index().expect("codecs and a bit rate are known");
+    assert!(index.contains("BANDWIDTH=2285714,AVERAGE-BANDWIDTH=2285714,"), "{index}");
+}
+
+#[test]
 fn clause_30_a_window_of_gaps_keeps_the_bit_rate_that_was_known() {
     let mut t = timeline(3);
     t.set_variant(Variant { announced_bitrate: None, ..variant() });
