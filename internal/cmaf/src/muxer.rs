@@ -355,7 +355,7 @@ impl Muxer {
         let lost = self.audio_is_lost();
         if key && (due || self.wanted_audio.is_some()) {
             self.close_part(Some(dts), false);
-            self.end_segment(false);
+            self.end_segment_before(dts, false);
             if self.wanted_audio.is_some() || lost {
                 return self.change_audio();
             }
@@ -363,7 +363,7 @@ impl Muxer {
         }
         if dts.max(self.end) + frame - start > self.longest() {
             self.close_part(Some(dts), false);
-            self.end_segment(!key);
+            self.end_segment_before(dts, !key);
             if !key {
                 return self.keyframes_too_rare();
             }
@@ -597,9 +597,22 @@ impl Muxer {
         self.out.push_back(Output::SegmentStart { start: Ticks(start), discontinuity, independent });
     }
 
+    /// The picture at `dts` opens the next segment: what is missing before it belongs to this one, as far as EXTINF may
+    /// go, so that the sum of EXTINF stays the media's time.
+    fn end_segment_before(&mut self, dts: i64, forced: bool) {
+        let reached = self.segment.map_or(self.end, |(start, _)| {
+            self.video.opening(self.end, dts).min(start.saturating_add(self.longest())).max(self.end)
+        });
+        self.end_segment_at(reached, forced);
+    }
+
     fn end_segment(&mut self, forced: bool) {
+        self.end_segment_at(self.end, forced);
+    }
+
+    fn end_segment_at(&mut self, end: i64, forced: bool) {
         if let Some((start, _)) = self.segment.take() {
-            let duration = Ticks(self.end - start);
+            let duration = Ticks(end - start);
             if duration.0 * 2 >= self.options.segment_target.0 {
                 self.unrest = self.unrest.saturating_sub(1);
             }

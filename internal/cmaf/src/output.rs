@@ -68,8 +68,8 @@ pub enum Output {
     },
     /// The segment is the concatenation of the parts since its start.
     SegmentEnd {
-        /// EXTINF: from its first decode time to its declared end. It equals the sum of its parts unless the
-        /// media had a hole.
+        /// EXTINF: from its first decode time to its declared end, or to the picture that opens the next segment where
+        /// the media had a hole before that. It equals the sum of its parts unless there was a hole.
         duration: Ticks,
         /// It was cut before a picture that is no IDR, as EXTINF would have passed the limit.
         forced: bool,

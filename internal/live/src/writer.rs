@@ -122,8 +122,13 @@ impl WindowWriter {
 
     /// As [`Timeline::close_segment`].
     pub fn close_segment(&mut self) -> Option<ClosedSegment> {
+        self.close_segment_after(Ticks::ZERO)
+    }
+
+    /// As [`Timeline::close_segment_after`].
+    pub fn close_segment_after(&mut self, duration: Ticks) -> Option<ClosedSegment> {
         self.change(|core| {
-            let segment = core.timeline.close_segment();
+            let segment = core.timeline.close_segment_after(duration);
             core.closed(segment)
         })
     }

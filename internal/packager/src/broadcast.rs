@@ -185,7 +185,7 @@ impl Broadcast {
                 if forced {
                     self.shared.meters.gop_too_long.increment(1);
                 }
-                if let Some(segment) = self.window.close_segment() {
+                if let Some(segment) = self.window.close_segment_after(duration) {
                     self.complete(segment);
                 }
             }

@@ -150,3 +150,23 @@ fn a_small_step_back_is_clamped_without_a_discontinuity() {
     assert!(rig.parts().all(|p| p.duration <= PART));
     assert_eq!(rig.runs(1).map(|(_, r)| r.samples.len()).sum::<usize>(), 120);
 }
+
+/// Clause 33: media missing before the keyframe that ends a segment counts into its EXTINF, as inside a segment.
+#[test]
+fn clause_33_extinf_adds_up_over_holes_between_and_inside_segments() {
+    let v = video(0);
+    for (at, hole_ms) in [(60, 80), (60, 240), (75, 120)] {
+        let mut rig = Rig::new(&tracks(Some(&v), None));
+        let frames = (0..300).map(|i| {
+            let ms = (f64::from(i) * 1000.0 / 30.0) as i64 + if i >= at { hole_ms } else { 0 };
+            frame(&v, ms, 0, i % 60 == 0)
+        });
+        rig.push(frames).finish();
+        assert!(rig.segments.iter().all(|s| !s.discontinuity));
+        for pair in rig.segments.windows(2) {
+            assert_eq!(pair[0].start + pair[0].duration(), pair[1].start, "frame {at}, {hole_ms} ms");
+        }
+        let extinf: i64 = rig.segments.iter().map(Segment::duration).sum();
+        assert!((extinf - (10_000 + hole_ms) * 90).abs() <= 90, "all of it: {extinf}");
+    }
+}

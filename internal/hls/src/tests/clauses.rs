@@ -501,3 +501,27 @@ fn an_empty_segment_uses_no_number_and_loses_no_discontinuity() {
     t.push_part(PART, true, 10);
     assert!(parse(&t.render_media(false)).open.unwrap().discontinuity);
 }
+
+#[test]
+fn clause_33_a_hole_in_the_media_counts_into_extinf_and_into_no_part() {
+    let mut t = timeline(3);
+    t.open_segment(date(0), false);
+    t.push_part(PART, true, 10);
+    assert_eq!(
+        t.close_segment_after(Ticks::from_millis(280)).map(|s| s.duration),
+        Some(Ticks::from_millis(280))
+    );
+    t.open_segment(date(1), false);
+    t.push_part(PART, true, 10);
+    assert_eq!(
+        t.close_segment_after(Ticks::from_millis(10)).map(|s| s.duration),
+        Some(PART),
+        "never below its parts"
+    );
+    t.fix_target_duration();
+    let text = t.render_media(false);
+    assert!(
+        text.contains("DURATION=0.2,") && text.contains("#EXTINF:0.28,") && text.contains("#EXTINF:0.2,"),
+        "{text}"
+    );
+}
