@@ -164,6 +164,10 @@ fn which(api: &Api, request: &RevokeRequest) -> Result<(Uuid, SystemTime), ApiEr
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    // Serde would read the fields from an array, too.
+    if body.trim_ascii_start().first().is_some_and(|first| *first == b'[') {
+        return Err(ApiError::bad_request("the body is not the JSON expected: it must be an object"));
+    }
     serde_json::from_slice(body)
         .map_err(|e| ApiError::bad_request(format!("the body is not the JSON expected: {e}")))
 }
@@ -199,5 +203,14 @@ mod tests {
             lifetime(None, Duration::from_secs(7), Duration::from_secs(9)).unwrap(),
             Duration::from_secs(7)
         );
+    }
+
+    #[test]
+    fn a_body_is_an_object() {
+        let read = |body: &'static str| read_json::<PublishRequest>(&Bytes::from_static(body.as_bytes()));
+        assert!(read(" {\"streamKey\":\"demo\"}").is_ok());
+        for body in ["[\"demo\",60]", " [\"demo\"]", "\"demo\"", "null", ""] {
+            assert!(read(body).is_err(), "{body}");
+        }
     }
 }

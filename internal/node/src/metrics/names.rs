@@ -62,7 +62,7 @@ pub(crate) const NAMES: &[Name] = &[
     gauge("rapidrtmp_active_viewers", "Viewers who asked within the last target durations"),
     gauge("rapidrtmp_bytes_stored", "Bytes of segments in the store"),
     gauge("rapidrtmp_segments_stored", "Segments in the store"),
-    counter("rapidrtmp_total_streams", "Paths that were ever published"),
+    counter("rapidrtmp_total_streams", "Publishes since the process began, takeovers and returns included"),
     counter("rapidrtmp_streams_started_total", "Publishes accepted"),
     counter("rapidrtmp_streams_stopped_total", "Publishes ended"),
     counter("rapidrtmp_keyframes_total", "Video keyframes received"),
