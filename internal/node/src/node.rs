@@ -120,9 +120,10 @@ impl Node {
         let (rtmp, until) = (self.rtmp, stop_ingest.clone());
         let mut ingest = tokio::spawn(async move { ingest.serve(rtmp, until).await });
         let mut packager = tokio::spawn(packager.run(published, stop_packager.clone()));
+        // Before the first request can ask.
+        self.health.started();
         let mut http = tokio::spawn(http::serve(self.http, app, self.limits, stop_http.clone()));
         let housekeeping = tokio::spawn(keep_house(self.metrics, Arc::clone(&api), probe));
-        self.health.started();
         let ended = watch(&self.health, stop, &mut ingest, &mut packager, &mut http).await;
         tracing::info!("draining");
         self.health.draining();

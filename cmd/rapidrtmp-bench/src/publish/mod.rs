@@ -41,7 +41,7 @@ const MAX_COUNT: usize = 10_000;
 /// Options of `publish`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
-    /// `rtmp://host[:port]/app/name[?token=T]`; every `{n}` becomes the publisher's number, from 0.
+    /// `rtmp://host[:port]/app/name[?token=T]`; every n in braces becomes the publisher's number, from 0.
     url: String,
     /// Publishers.
     #[arg(long, default_value_t = 1)]
@@ -52,7 +52,7 @@ pub(crate) struct Options {
     /// An FLV file to play in a loop, instead of the picture made here.
     #[arg(long)]
     file: Option<PathBuf>,
-    /// A token, put into the query; `{n}` as in the URL.
+    /// A token, put into the query; n in braces as in the URL.
     #[arg(long)]
     token: Option<String>,
     /// Base URL of a RapidRTMP API (`http://127.0.0.1:8080`) that mints each publisher's token.
