@@ -117,15 +117,15 @@ impl Follower {
             return;
         };
         self.out.playlists += 1;
-        self.out.findings.extend(lint_playlist(&new));
+        let old = self.last.as_ref().map(|l| &l.0);
+        self.out.findings.extend(self.out.timing.take(old, &new, Instant::now()));
+        self.out.findings.extend(lint_playlist(&new, &self.out.timing.prompt));
         if directive {
             self.out.findings.extend(satisfied(reply, &new));
         }
-        let old = self.last.as_ref().map(|l| &l.0);
         if let Some(old) = old {
             self.out.findings.extend(lint_update(old, &new));
         }
-        self.out.findings.extend(self.out.timing.take(old, &new, Instant::now()));
         if let Some(jobs) = &self.jobs {
             let new_jobs = new_jobs(old, &new, jobs.promised).into_iter();
             let lost = new_jobs.filter(|j| jobs.queue.try_send(j.clone()).is_err());

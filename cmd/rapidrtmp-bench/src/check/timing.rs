@@ -1,6 +1,9 @@
 //! When a playlist grew, and how far its end is behind the wall clock.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use time::OffsetDateTime;
 
@@ -10,6 +13,8 @@ use super::{finding::Finding, playlist::Media};
 const MAX_SAMPLES: usize = 10_000;
 /// Scheduling and network on top of what the clause allows.
 const SLACK: Duration = Duration::from_millis(500);
+/// A part that took longer than this share of PART-TARGET to come was waiting for its publisher.
+const PROMPT: f64 = 1.2;
 
 /// Growth of one playlist.
 #[derive(Debug, Default)]
@@ -20,6 +25,8 @@ pub(crate) struct Timing {
     pub(crate) part_intervals: Vec<f64>,
     /// Milliseconds from the end of the newest part, by its PROGRAM-DATE-TIME, to its arrival here.
     pub(crate) ages: Vec<f64>,
+    /// The URIs of listed parts that came alone and in time.
+    pub(crate) prompt: HashSet<String>,
 }
 
 impl Timing {
@@ -33,8 +40,8 @@ impl Timing {
         let silence = self.silence(now);
         if let (Some(old), Some(before)) = (old, self.grown_at) {
             let next = |(msn, part)| [(msn, part + 1), (msn + 1, 1)];
-            if next(old.next()).contains(&new.next()) && self.part_intervals.len() < MAX_SAMPLES {
-                self.part_intervals.push((now - before).as_secs_f64() * 1000.0);
+            if next(old.next()).contains(&new.next()) {
+                self.part(new, now - before);
             }
             if let Some(end) = end_date(new)
                 && self.ages.len() < MAX_SAMPLES
@@ -44,6 +51,18 @@ impl Timing {
         }
         self.grown_at = Some(now);
         silence
+    }
+
+    /// One part came, `interval` after what was added before it.
+    fn part(&mut self, new: &Media, interval: Duration) {
+        if self.part_intervals.len() < MAX_SAMPLES {
+            self.part_intervals.push(interval.as_secs_f64() * 1000.0);
+        }
+        let listed: HashSet<&str> = new.all().flat_map(|s| &s.parts).map(|p| p.uri.as_str()).collect();
+        self.prompt.retain(|uri| listed.contains(uri.as_str()));
+        let newest = new.all().flat_map(|s| &s.parts).last();
+        let limit = new.part_target.unwrap_or(0.0) * PROMPT;
+        self.prompt.extend(newest.filter(|_| interval.as_secs_f64() <= limit).map(|p| p.uri.clone()));
     }
 
     /// A finding when nothing was added for longer than clause 7 allows.
@@ -92,6 +111,23 @@ mod tests {
         grown.open.parts.push(more);
         assert_eq!(t.take(Some(&m), &grown, start + Duration::from_secs(9)).unwrap().clause, 7);
         assert_eq!(t.part_intervals, [9000.0]);
+    }
+
+    #[test]
+    fn only_parts_that_come_in_time_are_prompt() {
+        let text = |parts: &str| {
+            let head = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-PART-INF:PART-TARGET=0.2\n#EXT-X-MEDIA-SEQUENCE:5\n";
+            let tags: String =
+                parts.chars().map(|c| format!("#EXT-X-PART:DURATION=0.2,URI=\"{c}.m4s\"\n")).collect();
+            Media::parse(&format!("{head}{tags}")).unwrap()
+        };
+        let (mut t, start) = (Timing::default(), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        t.take(None, &text("a"), at(0));
+        t.take(Some(&text("a")), &text("ab"), at(230));
+        t.take(Some(&text("ab")), &text("abc"), at(480));
+        t.take(Some(&text("abc")), &text("abcd"), at(700));
+        assert_eq!(t.prompt, HashSet::from(["b.m4s".to_owned(), "d.m4s".to_owned()]));
     }
 
     #[test]
