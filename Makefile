@@ -5,13 +5,14 @@ SHELL := bash
 
 BUILD_PACKAGES := build-essential cmake pkg-config
 DEMO_PACKAGES := ffmpeg curl fonts-dejavu-core
-TEST_PACKAGES := ffmpeg curl fonts-dejavu-core chromium npm
+# git lists the work tree to a test, kill (procps) sends signals, python3 serves a folder.
+TEST_PACKAGES := ffmpeg curl fonts-dejavu-core chromium npm git procps python3
 NEXTEST := target/tools/bin/cargo-nextest nextest
 
 .PHONY: help run serve test test-long fuzz bench assets lint tools browser build-packages test-packages
 
 help: ## This list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | column -t -s $$'\t'
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 run: build-packages assets ## Demo: server, moving test picture with tone and clock, the URL that plays it; Ctrl-C ends all
 	@.ci/need $(DEMO_PACKAGES)
