@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     checkpoints::Checkpoints,
-    lanes::Shared,
+    equipment::Equipment,
     reach::{Reach, arrival},
     shelf::Shelf,
     variant::describe,
@@ -56,7 +56,7 @@ enum Phase {
 
 /// The owner of a path's window and of its place in the store.
 pub(crate) struct Broadcast {
-    shared: Arc<Shared>,
+    shared: Arc<Equipment>,
     window: WindowWriter,
     stop: StopSignal,
     phase: Phase,
@@ -81,7 +81,7 @@ pub(crate) struct Broadcast {
 impl Broadcast {
     /// An empty playlist in `window`, which the directory shows under the path.
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<Equipment>,
         (window, stop): (WindowWriter, StopSignal),
         shelf: Shelf,
         checkpoints: Checkpoints,

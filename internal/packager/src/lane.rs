@@ -15,7 +15,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{broadcast::Broadcast, checkpoints::Checkpoints, lanes::Shared, publish::Publish, shelf::Shelf};
+use crate::{
+    broadcast::Broadcast, checkpoints::Checkpoints, equipment::Equipment, publish::Publish, shelf::Shelf,
+};
 
 /// Publishers on their way to a lane.
 pub(crate) type Inbox = mpsc::Receiver<Stream>;
@@ -39,7 +41,7 @@ enum Next {
 
 /// A path's task.
 pub(crate) struct Lane {
-    shared: Arc<Shared>,
+    shared: Arc<Equipment>,
     path: StreamPath,
     inbox: Inbox,
     cancel: CancellationToken,
@@ -50,7 +52,7 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<Equipment>,
         path: StreamPath,
         inbox: Inbox,
         cancel: CancellationToken,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info_span, warn};
 
 use crate::{
+    equipment::Equipment,
     lane::{Inbox, Lane},
     meters::Meters,
     options::PackagerOptions,
@@ -30,18 +31,9 @@ const DRAIN_GRACE: Duration = Duration::from_secs(3);
 /// How long what a dead lane listed can still be fetched.
 const BURIAL: Duration = Duration::from_secs(60);
 
-/// What every lane works with.
-pub(crate) struct Shared {
-    pub(crate) options: PackagerOptions,
-    pub(crate) directory: Directory,
-    pub(crate) store: SegmentStore,
-    pub(crate) registry: Arc<dyn StreamRegistry>,
-    pub(crate) meters: Meters,
-}
-
 /// Packages every stream that is published: one task (a lane) per path, which outlives the path's publishers.
 pub struct Packager {
-    shared: Arc<Shared>,
+    shared: Arc<Equipment>,
 }
 
 impl Packager {
@@ -52,7 +44,7 @@ impl Packager {
         store: SegmentStore,
         registry: Arc<dyn StreamRegistry>,
     ) -> Self {
-        let shared = Shared { options, directory, store, registry, meters: Meters::new() };
+        let shared = Equipment { options, directory, store, registry, meters: Meters::new() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -83,7 +75,7 @@ impl Packager {
 }
 
 struct Lanes {
-    shared: Arc<Shared>,
+    shared: Arc<Equipment>,
     cancel: CancellationToken,
     tasks: JoinSet<Inbox>,
     /// Bounded by the paths that the registry lets be claimed; a lane that forgets its path leaves.

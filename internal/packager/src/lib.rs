@@ -8,6 +8,7 @@
 mod broadcast;
 mod checkpoints;
 mod clock;
+mod equipment;
 mod lane;
 mod lanes;
 mod meters;
