@@ -11,13 +11,21 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admission::{Admitted, Held},
+    IngestOptions,
+    admission::{Admission, Admitted, Held},
     doorway::Ticket,
+    meters::Meters,
     pace::Pause,
     publishing::{Publishing, farewell},
-    server::Shared,
     socket::{Broken, Socket},
 };
+
+/// What all connections share.
+pub(crate) struct Shared {
+    pub(crate) options: IngestOptions,
+    pub(crate) admission: Admission,
+    pub(crate) meters: Meters,
+}
 
 /// What a connection needs.
 pub(crate) struct Connection {

@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     IngestOptions,
     admission::{Admission, Held},
-    connection::Connection,
+    connection::{Connection, Shared},
     doorway::Doorway,
     meters::Meters,
     running::Running,
@@ -24,18 +24,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Sessions get this long to say goodbye: a reply and a short linger each.
 const GOODBYE: Duration = Duration::from_secs(3);
 
-/// What all connections share.
-pub(crate) struct Shared {
-    pub(crate) options: IngestOptions,
-    pub(crate) admission: Admission,
-    pub(crate) meters: Meters,
-    doorway: Arc<Doorway>,
-}
-
 /// The RTMP server. Cheap to clone.
 #[derive(Clone)]
 pub struct Ingest {
     shared: Arc<Shared>,
+    doorway: Arc<Doorway>,
 }
 
 impl Ingest {
@@ -51,7 +44,7 @@ impl Ingest {
         let running = Running::new(options.max_streams);
         let admission = Admission { directory, registry, policy, running };
         let doorway = Doorway::new(options.max_pending_per_ip);
-        Self { shared: Arc::new(Shared { options, admission, meters: Meters::new(), doorway }) }
+        Self { shared: Arc::new(Shared { options, admission, meters: Meters::new() }), doorway }
     }
 
     /// Accepts connections until `cancel`. Then the listener closes, publishers are told, and it returns once
@@ -83,7 +76,7 @@ impl Ingest {
     fn receive(&self, tasks: &TaskTracker, stream: TcpStream, peer: SocketAddr, cancel: &CancellationToken) {
         let shared = &self.shared;
         shared.meters.connections.increment(1);
-        let ticket = shared.doorway.enter(peer.ip());
+        let ticket = self.doorway.enter(peer.ip());
         let Some(ticket) = ticket.filter(|_| tasks.len() < shared.options.max_connections) else {
             shared.meters.errors.increment(1);
             shared.meters.disconnects.increment(1);
