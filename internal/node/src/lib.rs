@@ -2,6 +2,7 @@
 
 mod api;
 pub mod config;
+mod error;
 mod health;
 mod http;
 mod logs;
@@ -12,6 +13,7 @@ mod node;
 mod roles;
 
 pub use api::openapi;
+pub use error::NodeError;
 pub use logs::{check as check_logs, init as init_logs};
 pub use mint::{MintError, mint};
-pub use node::{Node, NodeError};
+pub use node::Node;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use auth::Tokens;
 use media::StreamPath;
 
-use crate::{config::Config, node::NodeError};
+use crate::{config::Config, error::NodeError};
 
 /// A publish token for `path` (a full path, such as `live/demo` or `live`), signed with the key of this configuration; lasts `expires`, or as configured.
 /// Blocks for one small file.

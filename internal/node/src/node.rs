@@ -1,8 +1,7 @@
 //! A running node: bound, serving, drained.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use thiserror::Error;
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
@@ -12,50 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
+    error::NodeError,
     health::{Health, PROBE_EVERY},
     http::{self, Limits},
     metrics::Metrics,
     net,
     roles::{self, Services},
 };
-
-/// Why a node did not start, or could not go on.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum NodeError {
-    /// A listener could not be bound.
-    #[error("cannot listen for {what} on {addr}")]
-    Bind {
-        /// `http` or `rtmp`.
-        what: &'static str,
-        /// As configured.
-        addr: String,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// The state directory cannot be used.
-    #[error("STATE_DIR {dir} cannot be used")]
-    State {
-        /// As configured.
-        dir: String,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// The store cannot be opened.
-    #[error("STORAGE_DIR {dir} cannot be used")]
-    Store {
-        /// As configured.
-        dir: String,
-        /// Its reason.
-        source: store::StoreError,
-    },
-    /// A setting passed the checks and cannot be used all the same.
-    #[error("{0}")]
-    Settings(String),
-    /// The HTTP listener ended though nobody stopped it.
-    #[error("the HTTP listener ended")]
-    HttpEnded,
-}
 
 /// A node whose listeners are bound. Nothing is served until [`Node::run`].
 pub struct Node {

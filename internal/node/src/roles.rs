@@ -15,9 +15,9 @@ use store::SegmentStore;
 use crate::{
     api::{self, Api},
     config::{Config, TakeoverPolicy},
+    error::NodeError,
     health::Health,
     metrics::Metrics,
-    node::NodeError,
 };
 
 /// The services of a node, ready to run.

@@ -2,6 +2,9 @@
 
 use super::{Config, LogFormat, Raw, Role, StorageType, TakeoverPolicy};
 
+/// What every full variable begins with.
+pub(super) const PREFIX: &str = "RAPIDRTMP__";
+
 /// One setting.
 pub struct Key {
     /// `section.key`, as in the file.
@@ -20,7 +23,7 @@ pub struct Key {
 impl Key {
     /// `RAPIDRTMP__SECTION__KEY`.
     pub fn variable(&self) -> String {
-        format!("{}{}", super::layers::PREFIX, self.name.replace('.', "__").to_ascii_uppercase())
+        format!("{}{}", PREFIX, self.name.replace('.', "__").to_ascii_uppercase())
     }
 
     /// `section` and `key`.

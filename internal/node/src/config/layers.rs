@@ -2,14 +2,11 @@
 
 use std::path::PathBuf;
 
-use thiserror::Error;
-
 use media::PathPattern;
 
-use super::{Config, KEYS, Key, PATH_KEYS, PathSettings, Raw, paths::MAX_PATHS, validate};
-
-/// What every full variable begins with.
-pub(super) const PREFIX: &str = "RAPIDRTMP__";
+use super::{
+    Config, ConfigError, KEYS, Key, PATH_KEYS, PathSettings, Raw, keys::PREFIX, paths::MAX_PATHS, validate,
+};
 
 /// The file's list of settings of single paths, and what each entry must have.
 const PATHS: &str = "paths";
@@ -24,43 +21,6 @@ pub struct Sources {
     pub env: Vec<(String, String)>,
     /// Flags: key of the table, value.
     pub flags: Vec<(&'static str, String)>,
-}
-
-/// Why a configuration is refused; the process then ends with status 2.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// No setting has this name.
-    #[error("unknown setting {given} in {layer}: did you mean {nearest}?")]
-    Unknown {
-        /// As written.
-        given: String,
-        /// Where.
-        layer: String,
-        /// The known one that is nearest.
-        nearest: String,
-    },
-    /// A setting's value cannot be used.
-    #[error("{key} in {layer} {reason}")]
-    Value {
-        /// As written in that layer.
-        key: String,
-        /// Where.
-        layer: String,
-        /// What it takes.
-        reason: String,
-    },
-    /// The file is no TOML, or cannot be read.
-    #[error("{file}: {reason}")]
-    File {
-        /// Its name.
-        file: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Settings that read well but cannot work.
-    #[error("{0}")]
-    Refused(String),
 }
 
 /// Reads every layer and checks the whole.

@@ -2,6 +2,7 @@
 //!
 //! Layers, strongest first: flag, `RAPIDRTMP__SECTION__KEY`, short or old variable, file, default.
 
+mod error;
 mod example;
 mod keys;
 mod layers;
@@ -11,9 +12,10 @@ mod value;
 
 use std::{path::PathBuf, time::Duration};
 
+pub use error::ConfigError;
 pub use example::{example, reference};
 pub use keys::{KEYS, Key};
-pub use layers::{ConfigError, Sources, load};
+pub use layers::{Sources, load};
 pub use paths::{PATH_KEYS, PathKey, PathSettings};
 pub use value::{ListenAddr, Raw, Secret, parse_duration};
 
