@@ -35,7 +35,7 @@ fuzz: build-packages ## The parsers against random input: the property tests wit
 	PROPTEST_CASES=$${PROPTEST_CASES:-20000} cargo test --locked --release -p media -p rtmp -p cmaf -p hls
 
 bench: build-packages assets ## Ten publishers against a fresh server, and what a player sees meanwhile
-	@.ci/need curl
+	@.ci/need procps
 	cargo build --locked --release -p rapidrtmp -p rapidrtmp-bench
 	@deploy/bench.sh target/release
 

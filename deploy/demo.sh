@@ -7,18 +7,21 @@ key=${KEY:-demo}
 work=$(mktemp -d)
 pids=()
 finish() {
-    trap - EXIT INT TERM
+    trap - EXIT
+    trap 'kill -KILL "${pids[@]}" 2>/dev/null || true' HUP INT TERM
     # The publisher first, so that it ends in good form; then the server.
-    for pid in "${pids[@]:1}" "${pids[0]}"; do
+    for pid in "${pids[@]:1}" "${pids[@]:0:1}"; do
         kill "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
     rm -rf "$work"
 }
 trap finish EXIT
-trap 'exit 0' INT TERM
+trap 'exit 0' HUP INT TERM
 
-"$server" serve >"$work/listening" &
+# Each in a session of its own: Ctrl-C reaches this script alone, which then ends each once and in order. To the server
+# a second signal would mean to drop everything.
+setsid "$server" serve >"$work/listening" &
 pids+=($!)
 for _ in $(seq 150); do
     grep -q '^listening ' "$work/listening" && break
@@ -36,11 +39,11 @@ url=$(printf '%s' "$minted" | sed -n 's/.*"publishUrl" *: *"\([^"]*\)".*/\1/p')
 query=${url#*\?}
 
 clock="drawtext=fontfile=/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf:text='%{localtime\:%H\\\\\:%M\\\\\:%S}':fontsize=96:fontcolor=white:box=1:boxcolor=black@0.6:x=(w-tw)/2:y=h-th-48"
-ffmpeg -nostdin -hide_banner -loglevel warning -re \
+setsid ffmpeg -nostdin -hide_banner -loglevel warning -re \
     -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine=frequency=440:sample_rate=48000 \
     -vf "$clock" -c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -b:v 2500k -g 60 \
     -c:a aac -b:a 128k -f flv "rtmp://127.0.0.1:${rtmp##*:}/live/$key?$query" \
-    2> >(sed -u 's/token=[^ :]*/token=.../g' >&2) &
+    2> >(exec setsid sed -u 's/token=[^ :]*/token=.../g' >&2) &
 pids+=($!)
 
 for _ in $(seq 100); do
