@@ -6,7 +6,6 @@ use media::{Cursor, ObjectName};
 use crate::{
     Object, Rendered,
     held::{Found, HeldObjects},
-    window::Shared,
 };
 
 #[derive(Debug)]
@@ -54,30 +53,18 @@ impl Core {
         })
     }
 
-    /// The media playlist as it stands, rendered unless it was; `None` once expired. Fixes TARGETDURATION.
-    pub(crate) fn media(&mut self, skip: bool, shared: &Shared) -> Option<Rendered> {
-        if self.expired {
-            return None;
-        }
-        if !self.timeline.is_target_duration_fixed() {
-            let td = self.timeline.fix_target_duration();
-            shared.viewers.set_target_duration(td);
-            // Nobody waits for this, so nobody is woken.
-            shared.signal.send_if_modified(|s| {
-                s.edge.target_duration = td;
-                false
-            });
-        }
+    /// The media playlist as it stands, rendered unless it was. TARGETDURATION must be fixed by now.
+    pub(crate) fn media(&mut self, skip: bool) -> Rendered {
         let skip = skip && self.timeline.settings().offers_skip();
         let cached = if skip { &self.cache.delta } else { &self.cache.media };
         if let Some(rendered) = cached {
-            return Some(rendered.clone());
+            return rendered.clone();
         }
         let text = self.timeline.render_media(skip);
         let rendered = self.rendered(text, if skip { "delta" } else { "media" });
         let cached = if skip { &mut self.cache.delta } else { &mut self.cache.media };
         *cached = Some(rendered.clone());
-        Some(rendered)
+        rendered
     }
 
     pub(crate) fn index(&mut self) -> Option<Rendered> {

@@ -4,6 +4,7 @@
 //! [`Window`] that any number of requests read or wait on. Nobody downstream can hold a writer up: a slow reader is told
 //! that it lagged, a request is held for a bounded time.
 
+mod answer;
 mod close;
 mod core;
 mod directory;
@@ -21,16 +22,17 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use answer::{Object, Unavailable};
 pub use close::CloseReason;
 pub use directory::{
     Directory, DirectoryOptions, Entry, EntryState, Memory, PublishError, Published, StopSignal,
 };
 pub use held::Blob;
 pub use rendered::Rendered;
-pub use ring::Received;
+pub use ring::{Received, StreamOptions};
 pub use stats::StreamStats;
-pub use stream::{Publisher, Stream, StreamOptions, Subscriber, stream};
+pub use stream::{Publisher, Stream, Subscriber, stream};
 pub use viewers::Viewers;
 pub use waiters::HeldRequests;
-pub use window::{Object, Unavailable, Window, WindowOptions, WindowState};
+pub use window::{Window, WindowOptions, WindowState};
 pub use writer::{ClosedSegment, PlainPlaylists, WindowWriter, window};

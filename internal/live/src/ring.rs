@@ -4,10 +4,28 @@ use std::{collections::VecDeque, time::Duration};
 
 use media::{Frame, Ticks, TrackKind, Tracks};
 
-use crate::{CloseReason, StreamOptions};
+use crate::CloseReason;
 
 /// A subscriber to sound alone starts this far back.
 const AUDIO_START: Ticks = Ticks(Ticks::RATE);
+
+/// Bounds of a stream's ring.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamOptions {
+    /// Payload bytes held at most, one frame apart.
+    pub max_bytes: usize,
+    /// Frames held at most.
+    pub max_frames: usize,
+    /// How far a reader may fall behind the newest frame before it lags, when the GOP is shorter than this.
+    pub slack: Duration,
+}
+
+impl Default for StreamOptions {
+    /// 32 MiB hold 10 s of 25 Mbit/s; 8192 frames hold 60 s of 60 fps with sound; 4 s outlast any healthy pause of a lane.
+    fn default() -> Self {
+        Self { max_bytes: 32 << 20, max_frames: 8192, slack: Duration::from_secs(4) }
+    }
+}
 
 /// What [`Subscriber::recv`](crate::Subscriber::recv) brings.
 #[derive(Clone, Debug, PartialEq)]

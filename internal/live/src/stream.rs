@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    CloseReason, Received, StreamStats,
+    CloseReason, Received, StreamOptions, StreamStats,
     ring::{Position, Ring},
     stats::Counters,
 };
@@ -19,24 +19,6 @@ use crate::{
 const MAX_WARNINGS: usize = 16;
 /// A warning is a sentence.
 const MAX_WARNING_BYTES: usize = 400;
-
-/// Bounds of a stream's ring.
-#[derive(Clone, Copy, Debug)]
-pub struct StreamOptions {
-    /// Payload bytes held at most, one frame apart.
-    pub max_bytes: usize,
-    /// Frames held at most.
-    pub max_frames: usize,
-    /// How far a reader may fall behind the newest frame before it lags, when the GOP is shorter than this.
-    pub slack: Duration,
-}
-
-impl Default for StreamOptions {
-    /// 32 MiB hold 10 s of 25 Mbit/s; 8192 frames hold 60 s of 60 fps with sound; 4 s outlast any healthy pause of a lane.
-    fn default() -> Self {
-        Self { max_bytes: 32 << 20, max_frames: 8192, slack: Duration::from_secs(4) }
-    }
-}
 
 /// A new publish of a path, as its one writer and as what everybody else shares.
 pub fn stream(path: StreamPath, epoch: Epoch, o: StreamOptions) -> (Publisher, Stream) {

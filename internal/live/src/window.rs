@@ -5,11 +5,10 @@ use std::{sync::Arc, time::Duration};
 use hls::Directives;
 use media::{Cursor, Epoch, ObjectName, RenditionName, StreamPath};
 use parking_lot::Mutex;
-use thiserror::Error;
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    Blob, HeldRequests, Rendered, Viewers,
+    HeldRequests, Object, Rendered, Unavailable, Viewers,
     core::Core,
     verdict::{Signal, Verdict},
     waiters::Held,
@@ -42,46 +41,6 @@ impl Default for WindowOptions {
             max_retired_bytes: 64 << 20,
         }
     }
-}
-
-/// What stands in the way of a playlist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Unavailable {
-    /// 400: the directives ask for what cannot come.
-    #[error("{0}")]
-    BadRequest(&'static str),
-    /// 404: no such rendition.
-    #[error("there is no such rendition")]
-    NotFound,
-    /// 503: as many requests are held as may be.
-    #[error("too many requests are waiting")]
-    TooManyWaiters,
-    /// 503: held for three target durations (RFC 8216bis §6.2.5.2).
-    #[error("nothing new came in time")]
-    TimedOut,
-    /// 404 for now: nothing is listed yet.
-    #[error("the stream has no media yet")]
-    NotReady,
-    /// 410: it is over and its objects are gone.
-    #[error("the stream is over")]
-    Gone,
-}
-
-/// What became of a request for an object.
-#[derive(Clone, Debug)]
-pub enum Object {
-    /// Here it is.
-    Ready(Blob),
-    /// Older than memory: ask storage for this name, which is canonical.
-    InStore(ObjectName),
-    /// 404, also for a hint that was abandoned.
-    NotFound,
-    /// 410: the stream is over and its objects are gone.
-    Gone,
-    /// 503: a hinted part did not come in three target durations.
-    TimedOut,
-    /// 503: as many requests are held as may be.
-    TooManyWaiters,
 }
 
 /// How a window stands.
@@ -131,7 +90,7 @@ impl Window {
         }
         let first_wait = self.0.options.first_wait;
         self.wait(|s| s.playlist(&d, first_wait)).await?;
-        self.0.core.lock().media(d.skip, &self.0).ok_or(Unavailable::Gone)
+        self.render_media(d.skip).ok_or(Unavailable::Gone)
     }
 
     /// The multivariant playlist, held while codecs are not known or nothing is listed.
@@ -224,6 +183,24 @@ impl Window {
     /// Playlists rendered so far: at most one per change and kind.
     pub fn renders(&self) -> u64 {
         self.0.core.lock().cache.renders
+    }
+
+    /// The media playlist as it stands; `None` once expired. Fixes TARGETDURATION.
+    fn render_media(&self, skip: bool) -> Option<Rendered> {
+        let mut core = self.0.core.lock();
+        if core.expired {
+            return None;
+        }
+        if !core.timeline.is_target_duration_fixed() {
+            let td = core.timeline.fix_target_duration();
+            self.0.viewers.set_target_duration(td);
+            // Nobody waits for this, so nobody is woken.
+            self.0.signal.send_if_modified(|s| {
+                s.edge.target_duration = td;
+                false
+            });
+        }
+        Some(core.media(skip))
     }
 
     /// Waits while `verdict` says so, in one of the bounded places.
