@@ -7,6 +7,7 @@
 
 mod directives;
 mod edge;
+mod lines;
 mod render;
 mod settings;
 mod timeline;

@@ -1,11 +1,13 @@
 //! Playlists as text.
 
-use std::{fmt::Write, time::SystemTime};
+use std::fmt::Write;
 
-use media::{Epoch, ObjectName, RenditionName, Ticks};
-use time::OffsetDateTime;
+use media::{RenditionName, Ticks};
 
-use crate::timeline::{Entry, Timeline};
+use crate::{
+    lines::{Map, Seconds, map_line, put},
+    timeline::{Entry, Timeline, bit_rate},
+};
 
 /// Peaks of a passed-through stream are a guess before they are measured; AAS allows live peaks 25 % over.
 const HEADROOM_PERCENT: u64 = 125;
@@ -13,64 +15,6 @@ const HEADROOM_PERCENT: u64 = 125;
 const FIXED_TEXT: usize = 640;
 /// Room for the lines that an entry does not hold ready.
 const ENTRY_TEXT: usize = 96;
-
-/// An EXT-X-MAP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Map {
-    pub(crate) epoch: Epoch,
-    pub(crate) version: u32,
-}
-
-impl Map {
-    pub(crate) fn name(self) -> ObjectName {
-        ObjectName::Init { epoch: self.epoch, version: self.version }
-    }
-}
-
-/// Writing to a `String` cannot fail.
-macro_rules! put {
-    ($out:expr, $($arg:tt)*) => {{ let _ = write!($out, $($arg)*); }};
-}
-
-/// Seconds with up to 6 decimals: finer than a tick, so sums stay exact to the reader.
-struct Seconds(Ticks);
-
-impl std::fmt::Display for Seconds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let micros = self.0.rescale(1_000_000).max(0);
-        let (whole, mut frac, mut width) = (micros / 1_000_000, micros % 1_000_000, 6);
-        while width > 1 && frac % 10 == 0 {
-            frac /= 10;
-            width -= 1;
-        }
-        write!(f, "{whole}.{frac:0width$}")
-    }
-}
-
-pub(crate) fn date_line(date: SystemTime) -> String {
-    let nanos = date.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-    let t = i128::try_from(nanos)
-        .ok()
-        .and_then(|n| OffsetDateTime::from_unix_timestamp_nanos(n).ok())
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let (y, mo, d) = (t.year(), u8::from(t.month()), t.day());
-    let (h, mi, s, ms) = (t.hour(), t.minute(), t.second(), t.millisecond());
-    format!("#EXT-X-PROGRAM-DATE-TIME:{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}.{ms:03}Z\n")
-}
-
-pub(crate) fn part_line(out: &mut String, name: ObjectName, duration: Ticks, independent: bool) {
-    let independent = if independent { ",INDEPENDENT=YES" } else { "" };
-    put!(out, "#EXT-X-PART:DURATION={},URI=\"{name}\"{independent}\n", Seconds(duration));
-}
-
-pub(crate) fn segment_lines(out: &mut String, name: ObjectName, duration: Ticks, gap: bool) {
-    let gap = if gap { "#EXT-X-GAP\n" } else { "" };
-    put!(out, "{gap}#EXTINF:{},\n{name}\n", Seconds(duration));
-}
-
-fn map_line(out: &mut String, map: Map) {
-    put!(out, "#EXT-X-MAP:URI=\"{}\"\n", map.name());
-}
 
 impl Timeline {
     /// The media playlist for readers; `skip` asks for a delta update, which is given only where it is offered and the
@@ -261,12 +205,6 @@ impl LastMsn for media::Cursor {
     fn last_msn(&self) -> u64 {
         if self.part == 0 { self.msn.saturating_sub(1) } else { self.msn }
     }
-}
-
-pub(crate) fn bit_rate(bytes: u64, time: Ticks) -> u64 {
-    let time = u128::try_from(time.0).unwrap_or(0);
-    let bits = u128::from(bytes) * 8 * 90_000;
-    bits.checked_div(time).map_or(0, |r| u64::try_from(r).unwrap_or(u64::MAX))
 }
 
 fn with_headroom(rate: u64) -> u64 {

@@ -6,7 +6,7 @@ use media::{Cursor, Epoch, Msn, ObjectName, RenditionName, Ticks};
 
 use crate::{
     Decision, Directives, Edge, Settings, Variant,
-    render::{self, Map},
+    lines::{self, Map},
     settings::{ceil_seconds, round_seconds},
 };
 
@@ -203,7 +203,7 @@ impl Timeline {
             discontinuity,
             map: self.init,
             map_changed,
-            date: render::date_line(date),
+            date: lines::date_line(date),
             parts: String::new(),
             start: date,
             epoch: self.current_epoch(),
@@ -228,7 +228,7 @@ impl Timeline {
             if !open.has_parts() {
                 open.independent = independent;
             }
-            render::part_line(&mut open.parts, name, duration, independent);
+            lines::part_line(&mut open.parts, name, duration, independent);
             open.seqs.end = self.next_seq;
             open.duration += duration;
             open.bytes += bytes;
@@ -290,7 +290,7 @@ impl Timeline {
             discontinuity: false,
             map,
             map_changed: before.is_none() && map.is_some(),
-            date: render::date_line(date),
+            date: lines::date_line(date),
             parts: String::new(),
             start: date,
             epoch: self.current_epoch(),
@@ -431,12 +431,12 @@ impl Timeline {
         }
         segment.over_target = rounded > self.target_duration;
         if !segment.gap {
-            self.last_rate = render::bit_rate(segment.bytes, segment.duration);
+            self.last_rate = bit_rate(segment.bytes, segment.duration);
         }
         let most = Ticks(i64::from(self.target_duration) * Ticks::RATE + Ticks::RATE / 2 - 1);
         let listed_duration = segment.duration.min(most);
         let mut tail = String::new();
-        render::segment_lines(&mut tail, segment.name, listed_duration, segment.gap);
+        lines::segment_lines(&mut tail, segment.name, listed_duration, segment.gap);
         self.last_dseq += u64::from(open.discontinuity);
         self.total += listed_duration;
         self.next_msn += 1;
@@ -523,4 +523,11 @@ impl Timeline {
         self.listed.iter().any(|e| e.map == Some(map))
             || self.open.as_ref().is_some_and(|o| o.map == Some(map))
     }
+}
+
+/// Bit/s.
+pub(crate) fn bit_rate(bytes: u64, time: Ticks) -> u64 {
+    let time = u128::try_from(time.0).unwrap_or(0);
+    let bits = u128::from(bytes) * 8 * 90_000;
+    bits.checked_div(time).map_or(0, |r| u64::try_from(r).unwrap_or(u64::MAX))
 }
