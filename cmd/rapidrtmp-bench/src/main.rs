@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod latency;
 mod publish;
 
 #[derive(Parser)]
@@ -22,6 +23,8 @@ enum Command {
     Publish(publish::Options),
     /// Watches a playlist and judges it by the clauses of a good HLS origin.
     Check(check::Options),
+    /// Publishes stamped frames and tells when each part of them could be read over LL-HLS.
+    Latency(latency::Options),
 }
 
 #[tokio::main]
@@ -29,6 +32,7 @@ async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Publish(o) => publish::run(o).await,
         Command::Check(o) => check::run(o).await,
+        Command::Latency(o) => latency::run(o).await,
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -12,6 +12,8 @@ use reqwest::{Method, Url};
 
 /// Longer than any held request may take (3 x TARGETDURATION of 10 s), so that a reply is always judged.
 const TIMEOUT: Duration = Duration::from_secs(40);
+/// Redirects that a player follows: some servers look whether cookies work.
+const MAX_REDIRECTS: usize = 5;
 /// Larger than any part, segment or playlist (segment_max 64 MiB).
 const MAX_BODY: usize = 64 << 20;
 
@@ -50,15 +52,24 @@ impl Reply {
     }
 }
 
-/// A client that follows no redirect and leaves compression to us, so that both are seen.
+/// A client that leaves compression to us, so that it is seen.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetcher(reqwest::Client);
 
 impl Fetcher {
-    /// One over HTTP/1.1, or over HTTP/2 by prior knowledge.
+    /// One over HTTP/1.1, or over HTTP/2 by prior knowledge; it follows no redirect, so that they are seen too.
     pub(crate) fn new(h2: bool) -> Result<Self> {
+        Self::with(h2, reqwest::redirect::Policy::none())
+    }
+
+    /// One that follows redirects as players do, over HTTP/1.1.
+    pub(crate) fn player() -> Result<Self> {
+        Self::with(false, reqwest::redirect::Policy::limited(MAX_REDIRECTS))
+    }
+
+    fn with(h2: bool, redirects: reqwest::redirect::Policy) -> Result<Self> {
         let builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
+            .redirect(redirects)
             .no_gzip()
             .no_proxy()
             .timeout(TIMEOUT)
@@ -80,26 +91,27 @@ impl Fetcher {
             request = request.header(*name, *value);
         }
         let mut response = request.send().await.with_context(|| format!("GET {}", url.path()))?;
+        let path = url.path();
         let status = response.status().as_u16();
+        let url = response.url().to_string();
         let headers: BTreeMap<String, String> = response
             .headers()
             .iter()
             .map(|(n, v)| (n.as_str().to_owned(), String::from_utf8_lossy(v.as_bytes()).into_owned()))
             .collect();
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.with_context(|| format!("body of {}", url.path()))? {
+        while let Some(chunk) = response.chunk().await.with_context(|| format!("body of {path}"))? {
             anyhow::ensure!(
                 body.len() + chunk.len() <= MAX_BODY,
-                "the body of {} is over {MAX_BODY} bytes",
-                url.path()
+                "the body of {path} is over {MAX_BODY} bytes"
             );
             body.extend_from_slice(&chunk);
         }
         let took = started.elapsed();
         if headers.get("content-encoding").is_some_and(|e| e == "gzip") && !body.is_empty() {
-            body = gunzip(&body).with_context(|| format!("gzip of {}", url.path()))?;
+            body = gunzip(&body).with_context(|| format!("gzip of {path}"))?;
         }
-        Ok(Reply { url: url.to_string(), status, headers, body: body.into(), took })
+        Ok(Reply { url, status, headers, body: body.into(), took })
     }
 }
 

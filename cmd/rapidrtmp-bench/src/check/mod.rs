@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 mod attributes;
 mod boxes;
-mod fetch;
+pub(crate) mod fetch;
 mod finding;
 mod follow;
 mod lint_media;
@@ -25,12 +25,12 @@ mod lint_playlist;
 mod lint_reply;
 mod lint_update;
 mod media;
-mod multivariant;
-mod playlist;
+pub(crate) mod multivariant;
+pub(crate) mod playlist;
 mod probes;
 #[cfg(test)]
 mod samples;
-mod timing;
+pub(crate) mod timing;
 
 use self::{
     fetch::Fetcher,

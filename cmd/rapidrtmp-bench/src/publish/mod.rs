@@ -19,13 +19,13 @@ use tokio::{
 };
 
 mod bits;
-mod client;
-mod clip;
+pub(crate) mod client;
+pub(crate) mod clip;
 mod flv;
-mod generate;
+pub(crate) mod generate;
 mod publisher;
 mod report;
-mod target;
+pub(crate) mod target;
 
 use self::{
     clip::Clip,
@@ -81,7 +81,8 @@ pub(crate) struct Options {
     json: bool,
 }
 
-fn size(text: &str) -> Result<(u32, u32), String> {
+/// Reads `WIDTHxHEIGHT` of a picture that can be made here.
+pub(crate) fn size(text: &str) -> Result<(u32, u32), String> {
     let (w, h) = text.split_once('x').ok_or("give WIDTHxHEIGHT")?;
     let side = |s: &str| s.parse().ok().filter(|n| n % 16 == 0 && (16..=1920).contains(n));
     side(w).zip(side(h)).ok_or_else(|| "give multiples of 16 up to 1920".to_owned())
