@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod hls;
 mod latency;
 mod publish;
 
@@ -23,6 +24,8 @@ enum Command {
     Publish(publish::Options),
     /// Watches a playlist and judges it by the clauses of a good HLS origin.
     Check(check::Options),
+    /// Watches a stream with many viewers, who verify what they are given.
+    Hls(hls::Options),
     /// Publishes stamped frames and tells when each part of them could be read over LL-HLS.
     Latency(latency::Options),
 }
@@ -32,6 +35,7 @@ async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Publish(o) => publish::run(o).await,
         Command::Check(o) => check::run(o).await,
+        Command::Hls(o) => hls::run(o).await,
         Command::Latency(o) => latency::run(o).await,
     };
     match result {

@@ -83,6 +83,16 @@ impl Fetcher {
         self.send(Method::GET, url, &[("accept-encoding", "gzip")]).await
     }
 
+    /// GET that keeps nothing: gives each piece of the body away, as it came. The status.
+    pub(crate) async fn pieces(&self, url: &Url, mut take: impl FnMut(&[u8])) -> Result<u16> {
+        let mut response =
+            self.0.get(url.clone()).send().await.with_context(|| format!("GET {}", url.path()))?;
+        while let Some(chunk) = response.chunk().await.with_context(|| format!("body of {}", url.path()))? {
+            take(&chunk);
+        }
+        Ok(response.status().as_u16())
+    }
+
     /// Any request.
     pub(crate) async fn send(&self, method: Method, url: &Url, headers: &[(&str, &str)]) -> Result<Reply> {
         let started = Instant::now();

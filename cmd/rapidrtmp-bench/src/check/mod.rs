@@ -29,7 +29,7 @@ pub(crate) mod multivariant;
 pub(crate) mod playlist;
 mod probes;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 pub(crate) mod timing;
 
 use self::{

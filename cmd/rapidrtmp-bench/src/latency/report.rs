@@ -1,6 +1,6 @@
 //! What a measurement gave: frames and parts brought together.
 
-use std::{io::Write, time::Instant};
+use std::{fmt, io::Write, time::Instant};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -23,6 +23,13 @@ impl Spread {
     pub(crate) fn of(samples: &[f64]) -> Option<Self> {
         let at = |p| percentile(samples, p);
         Some(Self { min: at(0.0)?, median: at(0.5)?, p95: at(0.95)?, p99: at(0.99)?, max: at(1.0)? })
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { min, median, p95, p99, max } = self;
+        write!(f, "{min:>8.1} {median:>8.1} {p95:>8.1} {p99:>8.1} {max:>8.1}")
     }
 }
 
@@ -94,11 +101,7 @@ impl Report {
         writeln!(out, "{:<36} {:>8} {:>8} {:>8} {:>8} {:>8}", "ms", "min", "median", "p95", "p99", "max")?;
         if let Some(s) = self.part_readable_ms {
             let what = "last frame written -> part readable";
-            writeln!(
-                out,
-                "{what:<36} {:>8.1} {:>8.1} {:>8.1} {:>8.1} {:>8.1}",
-                s.min, s.median, s.p95, s.p99, s.max
-            )?;
+            writeln!(out, "{what:<36} {s}")?;
         }
         if let Some(ms) = self.connect_to_first_part_ms {
             writeln!(out, "{:<36} {ms:>8.1}", "encoder connects -> first part")?;

@@ -69,6 +69,8 @@ pub(crate) struct Watcher {
     /// Parts that were asked for, as long as they are listed or hinted.
     asked: HashSet<String>,
     first: bool,
+    /// What came next in the playlist before.
+    next: Option<(u64, usize)>,
     tasks: JoinSet<Event>,
     parts: Arc<AtomicU64>,
     pub(crate) out: Watched,
@@ -87,7 +89,7 @@ impl Watcher {
             None => at,
         };
         let (asked, tasks, out) = (HashSet::new(), JoinSet::new(), Watched::default());
-        Ok(Self { fetcher, run, base, asked, first: true, tasks, parts, out })
+        Ok(Self { fetcher, run, base, asked, first: true, next: None, tasks, parts, out })
     }
 
     /// Watches until the stream ends.
@@ -127,7 +129,8 @@ impl Watcher {
         };
         let blocks = m.control.as_ref().is_some_and(|c| c.can_block_reload) && m.is_low_latency();
         // The reload goes first: it is what tells of the part after the hinted one.
-        let pause = if blocks { Duration::ZERO } else { RETRY };
+        let new = self.next.replace(m.next()) != Some(m.next());
+        let pause = if blocks && new { Duration::ZERO } else { RETRY };
         self.reload(blocks.then(|| m.next()), pause);
         let listed: Vec<&str> =
             m.all().flat_map(|s| &s.parts).filter(|p| !p.gap).map(|p| p.uri.as_str()).collect();
