@@ -39,7 +39,8 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Options {
     /// `rtmp://host[:port]/app/name[?token=T]`.
     rtmp: String,
-    /// The multivariant or media playlist of that stream; of several variants the first is watched.
+    /// The multivariant or media playlist of that stream; of several variants the first is watched. The multivariant one
+    /// finds the first part sooner: a media playlist that is asked for plainly may wait for its first segment.
     hls: Url,
     /// How long to publish.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]

@@ -94,7 +94,9 @@ impl Watcher {
 
     /// Watches until the stream ends.
     pub(crate) async fn watch(&mut self) -> Result<()> {
-        self.reload(None, Duration::ZERO);
+        // A request with directives is answered as soon as there is a part. Without, a server may wait until there is a
+        // segment, for players that take a list of parts alone for an empty one.
+        self.reload(Some((0, 0)), Duration::ZERO);
         while let Some(event) = self.tasks.join_next().await {
             match event.context("a request")? {
                 Event::Part { uri, hinted, before, at, result } => {
@@ -114,6 +116,8 @@ impl Watcher {
     fn playlist(&mut self, result: Result<Reply>) -> bool {
         let media = match result {
             Ok(r) if r.status == 200 => Media::parse(&r.text()),
+            // Refusing directives before anything is known is a server's right.
+            Ok(_) if self.first => None,
             Ok(r) => {
                 self.error(format!("{} answers {}", r.place(), r.status));
                 None
@@ -211,4 +215,73 @@ async fn first(fetcher: &Fetcher, url: &Url) -> Result<Reply> {
     let reply = timeout(START, looking).await;
     ensure!(reply.is_ok(), "no playlist at {} for {START:?}", url.path());
     Ok(reply?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::check::samples::GOOD;
+
+    fn watcher() -> Watcher {
+        Watcher {
+            fetcher: Fetcher::player().unwrap(),
+            run: 7,
+            // Nothing answers there, and no test waits for it.
+            base: Url::parse("http://127.0.0.1:1/live/media.m3u8").unwrap(),
+            asked: HashSet::new(),
+            first: true,
+            next: None,
+            tasks: JoinSet::new(),
+            parts: Arc::default(),
+            out: Watched::default(),
+        }
+    }
+
+    fn reply(status: u16, body: &'static [u8]) -> Result<Reply> {
+        let (url, headers) = ("http://h/x".to_owned(), BTreeMap::new());
+        Ok(Reply { url, status, headers, body: body.into(), took: Duration::ZERO })
+    }
+
+    #[tokio::test]
+    async fn each_part_is_asked_for_once_and_the_hinted_one_too() {
+        let mut w = watcher();
+        assert!(!w.playlist(reply(200, GOOD.as_bytes())));
+        let parts: usize = Media::parse(GOOD).unwrap().all().map(|s| s.parts.len()).sum();
+        assert_eq!(w.asked.len(), parts + 1);
+        assert!(w.asked.contains("part_7_42.m4s"));
+        let tasks = w.tasks.len();
+        w.playlist(reply(200, GOOD.as_bytes()));
+        assert_eq!(w.tasks.len(), tasks + 1, "only the reload is new");
+    }
+
+    #[tokio::test]
+    async fn a_hint_that_was_wrong_is_asked_for_again_and_is_no_error() {
+        let mut w = watcher();
+        w.asked.insert("p".into());
+        w.part("p", (true, false), Instant::now(), reply(404, b""));
+        assert!(w.asked.is_empty() && w.out.errors.is_empty());
+        w.part("p", (false, false), Instant::now(), reply(404, b""));
+        assert_eq!(w.out.errors.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_part_counts_by_its_last_stamp() {
+        let mut w = watcher();
+        let body = b"moof rapidrtmp-stamp:0000000700000002 rapidrtmp-stamp:0000000700000001";
+        w.part("p", (true, false), Instant::now(), reply(200, body));
+        w.part("q", (false, false), Instant::now(), reply(200, b"moof"));
+        assert_eq!((w.out.seen.len(), w.out.seen[0].last, w.out.unstamped), (1, 2, 1));
+    }
+
+    #[tokio::test]
+    async fn only_the_first_playlist_may_be_refused() {
+        let mut w = watcher();
+        w.playlist(reply(400, b""));
+        assert!(w.out.errors.is_empty());
+        w.playlist(reply(200, GOOD.as_bytes()));
+        w.playlist(reply(400, b""));
+        assert_eq!(w.out.errors.len(), 1);
+    }
 }
