@@ -19,6 +19,20 @@ async fn serve(folder: &std::path::Path) -> Result<(Child, u16)> {
     Ok((child, port))
 }
 
+/// Puts a file where the folder was: every write fails, for root as well. The server writes meanwhile, and may make the
+/// folder anew once it is away; it is moved, not emptied, since a walk would race with the writer too.
+fn lose(folder: &std::path::Path) -> Result<()> {
+    let mut written = Ok(());
+    for away in 0..20 {
+        std::fs::rename(folder, folder.with_extension(away.to_string()))?;
+        written = std::fs::write(folder, "no folder");
+        if written.is_ok() {
+            break;
+        }
+    }
+    written.context("the server makes the folder faster than it can be taken away")
+}
+
 #[tokio::test]
 async fn the_folder_plays_from_a_static_server() -> Result<()> {
     let server = Options::open().start().await?;
@@ -68,9 +82,7 @@ async fn a_lost_disk_does_not_stop_playback_and_shows_in_a_metric() -> Result<()
         fetch(&media).await.ok().flatten().filter(|p| !p.segments().is_empty())
     })
     .await;
-    // A file where the folder was: every write fails, for root as well.
-    std::fs::remove_dir_all(server.storage())?;
-    std::fs::write(server.storage(), "no folder")?;
+    lose(&server.storage())?;
     let now = fetch(&media).await?.context("the playlist")?.next_msn();
     let later = eventually("three more segments", LIVE, || async {
         fetch(&media).await.ok().flatten().filter(|p| p.next_msn() >= now + 3)
