@@ -16,7 +16,8 @@ help: ## This list
 
 run: build-packages assets ## Demo: server, moving test picture with tone and clock, the URL that plays it; Ctrl-C ends all
 	@.ci/need $(DEMO_PACKAGES)
-	cargo build --locked -p rapidrtmp
+	# Not incremental: a build that was interrupted can leave rustc a cache that no longer links.
+	CARGO_INCREMENTAL=0 cargo build --locked -p rapidrtmp
 	@deploy/demo.sh target/debug/rapidrtmp
 
 serve: build-packages assets ## The server alone, optimised
