@@ -255,9 +255,9 @@ async fn what_an_earlier_process_left_goes_when_the_path_is_published_again() {
         seconds += 1;
     }
     assert!(!left.exists() && foreign.exists(), "this path alone");
-    assert!(source.send(&mut publisher, 3 * SECOND).await);
+    assert!(source.send(&mut publisher, 9 * SECOND).await);
     bench.settle().await;
-    assert!(!bench.stored_playlist().complete().is_empty());
+    assert!(bench.stored_playlist().complete().len() >= 4);
 }
 
 #[tokio::test(start_paused = true)]
