@@ -123,6 +123,7 @@ fn ingest_of(config: &Config, node: NodeId) -> IngestOptions {
 
 fn packager_of(config: &Config) -> PackagerOptions {
     PackagerOptions {
+        app: config.streams.app.clone(),
         cutting: config.hls_per_path(|hls| Cutting {
             part_target: Ticks::from_duration(hls.part_target),
             segment_target: Ticks::from_duration(hls.segment_target),

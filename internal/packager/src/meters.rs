@@ -25,4 +25,9 @@ impl Meters {
             gaps: counter!("rapidrtmp_gaps_total"),
         }
     }
+
+    /// Frames of one stream that were gone before the packager came for them.
+    pub(crate) fn lagged(stream_key: &str) -> Counter {
+        counter!("rapidrtmp_frames_dropped_total", "stream_key" => stream_key.to_owned(), "reason" => "lagged")
+    }
 }

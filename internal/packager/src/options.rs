@@ -41,6 +41,8 @@ impl Default for Cutting {
 /// How streams are cut, and how long they outlive their publishers.
 #[derive(Clone)]
 pub struct PackagerOptions {
+    /// The app whose paths have short stream keys, in metrics: `live`.
+    pub app: String,
     /// Cuts and windows, path by path. A path keeps its own for the whole life of the packager.
     pub cutting: PerPath<Cutting>,
     /// How long the first segment waits for a track that is announced: 1 s.
@@ -56,6 +58,7 @@ pub struct PackagerOptions {
 impl Default for PackagerOptions {
     fn default() -> Self {
         Self {
+            app: "live".into(),
             cutting: PerPath::default(),
             track_wait: Ticks::from_millis(1_000),
             reconnect_window: Duration::from_secs(30),
@@ -68,6 +71,7 @@ impl Default for PackagerOptions {
 impl fmt::Debug for PackagerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PackagerOptions")
+            .field("app", &self.app)
             .field("cutting", &self.cutting)
             .field("track_wait", &self.track_wait)
             .field("reconnect_window", &self.reconnect_window)

@@ -5,11 +5,13 @@ use std::time::Duration;
 use cmaf::{Muxer, MuxerOptions};
 use live::{CloseReason, Received, Stream, Subscriber};
 use media::{Frame, Ticks, TrackKind};
+use metrics::Counter;
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::{
     broadcast::{Arrival, Broadcast},
+    meters::Meters,
     options::PackagerOptions,
 };
 
@@ -17,6 +19,7 @@ use crate::{
 pub(crate) struct Publish {
     stream: Stream,
     subscriber: Subscriber,
+    lagged: Counter,
     muxer: Muxer,
     frames: Vec<Frame>,
     /// The muxer's time 0.
@@ -40,9 +43,11 @@ impl Publish {
             require_keyframes: cutting.require_keyframes,
         });
         let subscriber = stream.subscribe();
+        let lagged = Meters::lagged(stream.path().stream_key(&options.app));
         Self {
             stream,
             subscriber,
+            lagged,
             muxer,
             frames: Vec::new(),
             origin: Instant::now(),
@@ -84,6 +89,7 @@ impl Publish {
                 None
             }
             Received::Lagged(frames) => {
+                self.lagged.increment(frames);
                 warn!(frames, "the packager fell behind: frames are left out");
                 self.stream.warn("the server could not keep up; frames were left out".into());
                 None

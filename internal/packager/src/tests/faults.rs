@@ -294,3 +294,31 @@ async fn metrics_tell_what_was_cut() {
     assert!(text.contains("rapidrtmp_gaps_total 2\n"), "{text}");
     assert!(text.contains("rapidrtmp_gop_too_long_total 0\n"), "{text}");
 }
+
+// A current-thread test, so that the lane finds the recorder of this one.
+#[tokio::test(start_paused = true)]
+async fn frames_that_the_ring_gave_up_are_counted_as_lagged() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let bench = Bench::start();
+    let mut source = Source::new(60);
+    let (mut publisher, stream) = bench.publish(&source).await;
+    assert!(source.send(&mut publisher, SECOND).await);
+    assert!(dropped(&recorder).ends_with(" 0"), "a lane that keeps up loses nothing");
+    // 20 s at once: the lane has no turn in between, and the ring keeps 4 s.
+    let sent = source.burst(&mut publisher, 20 * SECOND);
+    sleep(SECOND).await;
+    let lost: u64 = dropped(&recorder).rsplit(' ').next().and_then(|n| n.parse().ok()).expect("a number");
+    assert!(lost > sent / 2 && lost < sent, "{lost} of {sent}");
+    assert!(stream.warnings().iter().any(|w| w.contains("could not keep up")));
+    let viewer = bench.watch().await;
+    assert!(source.send(&mut publisher, 3 * SECOND).await, "the stream goes on");
+    assert!(viewer.stop().await.changes > 2);
+}
+
+/// The line of the metric.
+fn dropped(recorder: &metrics_exporter_prometheus::PrometheusRecorder) -> String {
+    let text = recorder.handle().render();
+    let line = "rapidrtmp_frames_dropped_total{stream_key=\"demo\",reason=\"lagged\"}";
+    text.lines().find(|l| l.starts_with(line)).expect("the series lives while the publisher does").to_owned()
+}

@@ -98,22 +98,41 @@ impl Source {
         (Frame { track, dts, pts: dts, key: true, data }, audio_at.to_duration())
     }
 
+    /// As [`Source::next`], with the moment it is due, if that is before `end`.
+    fn next_before(&mut self, end: Instant) -> Option<(Frame, Instant)> {
+        let (video, audio) = (self.next_video, self.next_audio);
+        let (frame, due) = self.next();
+        let due = self.start + due;
+        if due < end {
+            return Some((frame, due));
+        }
+        (self.next_video, self.next_audio) = (video, audio);
+        None
+    }
+
     /// Sends `length` of media at the pace of an encoder. False once the stream is closed.
     pub(super) async fn send(&mut self, to: &mut Publisher, length: Duration) -> bool {
         let end = Instant::now() + length;
-        loop {
-            let (saved_video, saved_audio) = (self.next_video, self.next_audio);
-            let (frame, due) = self.next();
-            if self.start + due >= end {
-                (self.next_video, self.next_audio) = (saved_video, saved_audio);
-                sleep_until(end).await;
-                return true;
-            }
-            sleep_until(self.start + due).await;
+        while let Some((frame, due)) = self.next_before(end) {
+            sleep_until(due).await;
             if to.push(frame).is_err() {
                 return false;
             }
         }
+        sleep_until(end).await;
+        true
+    }
+
+    /// Sends `length` of media at once. How many frames that was.
+    pub(super) fn burst(&mut self, to: &mut Publisher, length: Duration) -> u64 {
+        let end = Instant::now() + length;
+        let mut sent = 0;
+        while let Some((frame, _)) = self.next_before(end) {
+            to.push(frame).expect("the stream is open");
+            sent += 1;
+        }
+        self.start -= length;
+        sent
     }
 
     /// The encoder's clock stands still while nothing is sent: what follows goes on where it left off.
@@ -124,13 +143,6 @@ impl Source {
     /// The encoder drops what it would have sent in `length`.
     pub(super) fn drop_frames(&mut self, length: Duration) {
         let end = Instant::now() + length;
-        loop {
-            let (saved_video, saved_audio) = (self.next_video, self.next_audio);
-            let (_, due) = self.next();
-            if self.start + due >= end {
-                (self.next_video, self.next_audio) = (saved_video, saved_audio);
-                return;
-            }
-        }
+        while self.next_before(end).is_some() {}
     }
 }
