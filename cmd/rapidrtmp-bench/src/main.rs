@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod check;
+mod held;
 mod hls;
 mod latency;
 mod publish;
@@ -26,6 +27,8 @@ enum Command {
     Check(check::Options),
     /// Watches a stream with many viewers, who verify what they are given.
     Hls(hls::Options),
+    /// Holds many blocking requests and tells how soon one part answers them all.
+    Held(held::Options),
     /// Publishes stamped frames and tells when each part of them could be read over LL-HLS.
     Latency(latency::Options),
 }
@@ -36,6 +39,7 @@ async fn main() -> ExitCode {
         Command::Publish(o) => publish::run(o).await,
         Command::Check(o) => check::run(o).await,
         Command::Hls(o) => hls::run(o).await,
+        Command::Held(o) => held::run(o).await,
         Command::Latency(o) => latency::run(o).await,
     };
     match result {

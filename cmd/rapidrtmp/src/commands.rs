@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use node::{
-    Node,
+    Node, Threads,
     config::{Config, ConfigError, ListenAddr, Sources},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,11 +40,12 @@ pub(crate) fn configure(settings: &Settings) -> anyhow::Result<Config> {
 /// Serves until SIGTERM or SIGINT; a second one exits at once.
 pub(crate) fn serve(config: &Config) -> anyhow::Result<()> {
     node::init_logs(&config.log)?;
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(async {
+    let threads = Threads::start(config).context("cannot start the threads")?;
+    let web = threads.web();
+    threads.run(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let node = Node::bind(config).await?;
+        let node = Node::bind(config, web).await?;
         say(&node.listening())?;
         let stop = async move {
             either(&mut terminate, &mut interrupt).await;

@@ -11,7 +11,7 @@ const JUMP: Ticks = Ticks::from_millis(10_000);
 const MAX_BEHIND: f64 = 10.0;
 /// Encoder clocks drift by 100 ppm and more for days: ten times that is forgiven as it comes.
 const SLEW: f64 = 1.001;
-/// Seconds of media taken at once. Well below the slack of a ring (4 s): the packager is not left behind by an
+/// Seconds of media taken at once. Well below the slack of a ring (2 s): the packager is not left behind by an
 /// encoder that sends what it has in one go.
 const BURST: f64 = 1.0;
 /// Beyond that, media comes so many times faster than real time at most.

@@ -21,9 +21,10 @@ pub struct StreamOptions {
 }
 
 impl Default for StreamOptions {
-    /// 32 MiB hold 10 s of 25 Mbit/s; 8192 frames hold 60 s of 60 fps with sound; 4 s outlast any healthy pause of a lane.
+    /// 32 MiB hold 10 s of 25 Mbit/s; 8192 frames hold 60 s of 60 fps with sound; 2 s outlast any healthy pause of a lane
+    /// (a registry that does not answer holds it up for 1 s).
     fn default() -> Self {
-        Self { max_bytes: 32 << 20, max_frames: 8192, slack: Duration::from_secs(4) }
+        Self { max_bytes: 32 << 20, max_frames: 8192, slack: Duration::from_secs(2) }
     }
 }
 

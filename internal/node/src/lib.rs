@@ -11,9 +11,11 @@ mod mint;
 mod net;
 mod node;
 mod roles;
+mod threads;
 
 pub use api::openapi;
 pub use error::NodeError;
 pub use logs::{check as check_logs, init as init_logs};
 pub use mint::{MintError, mint};
 pub use node::Node;
+pub use threads::Threads;

@@ -4,6 +4,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
+    runtime::Handle,
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
@@ -21,6 +22,7 @@ use crate::{
 
 /// A node whose listeners are bound. Nothing is served until [`Node::run`].
 pub struct Node {
+    web: Handle,
     drain_timeout: Duration,
     limits: Limits,
     http: TcpListener,
@@ -33,14 +35,15 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens state and store and binds every listener.
+    /// Opens state and store and binds every listener. HTTP is served on the threads of `web`, everything else on
+    /// the calling ones.
     ///
     /// # Errors
     /// [`NodeError`]; nothing is bound then.
-    pub async fn bind(config: &Config) -> Result<Self, NodeError> {
+    pub async fn bind(config: &Config, web: Handle) -> Result<Self, NodeError> {
         let metrics = Metrics::install();
-        let http = listen("http", &config.http_addr()).await?;
-        let rtmp = listen("rtmp", &config.rtmp.addr).await?;
+        let http = on(&web, listen("http", config.http_addr())).await?;
+        let rtmp = listen("rtmp", config.rtmp.addr.clone()).await?;
         let address = |what, l: &TcpListener| {
             l.local_addr().map_err(|source| NodeError::Bind { what, addr: "its address".into(), source })
         };
@@ -53,7 +56,7 @@ impl Node {
             grace: config.node.drain_timeout,
         };
         let drain_timeout = config.node.drain_timeout;
-        Ok(Self { drain_timeout, limits, http, rtmp, http_addr, rtmp_addr, health, metrics, services })
+        Ok(Self { web, drain_timeout, limits, http, rtmp, http_addr, rtmp_addr, health, metrics, services })
     }
 
     /// The line that says where the node listens (contract "Command line").
@@ -84,8 +87,8 @@ impl Node {
         let mut packager = tokio::spawn(packager.run(published, stop_packager.clone()));
         // Before the first request can ask.
         self.health.started();
-        let mut http = tokio::spawn(http::serve(self.http, app, self.limits, stop_http.clone()));
-        let housekeeping = tokio::spawn(keep_house(self.metrics, Arc::clone(&api), probe));
+        let mut http = self.web.spawn(http::serve(self.http, app, self.limits, stop_http.clone()));
+        let housekeeping = self.web.spawn(keep_house(self.metrics, Arc::clone(&api), probe));
         let ended = watch(&self.health, stop, &mut ingest, &mut packager, &mut http).await;
         tracing::info!("draining");
         self.health.draining();
@@ -102,8 +105,16 @@ impl Node {
     }
 }
 
-async fn listen(what: &'static str, addr: &crate::config::ListenAddr) -> Result<TcpListener, NodeError> {
-    net::bind(addr).await.map_err(|source| NodeError::Bind { what, addr: addr.to_string(), source })
+/// Runs a future on other threads: a socket belongs to those on which it was opened.
+async fn on<T: Send + 'static>(
+    threads: &Handle,
+    future: impl Future<Output = Result<T, NodeError>> + Send + 'static,
+) -> Result<T, NodeError> {
+    threads.spawn(future).await.expect("binding does not panic, and the threads outlive the node")
+}
+
+async fn listen(what: &'static str, addr: crate::config::ListenAddr) -> Result<TcpListener, NodeError> {
+    net::bind(&addr).await.map_err(|source| NodeError::Bind { what, addr: addr.to_string(), source })
 }
 
 /// Waits for the stop. A service that ends on its own makes this node unready; without HTTP it is of no use.

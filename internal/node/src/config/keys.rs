@@ -95,6 +95,13 @@ pub const KEYS: &[Key] = &[
         |c, v| put(&mut c.node.drain_timeout, v.duration()),
     ),
     key(
+        "node.media_threads",
+        &[],
+        "",
+        "Threads that carry encoders and package streams. Default: one for every four cores.\nHTTP has threads of its own, as many as there are cores.",
+        |c, v| put(&mut c.node.media_threads, v.optional_integer()),
+    ),
+    key(
         "http.addr",
         &["HTTP_ADDR"],
         "",

@@ -67,6 +67,8 @@ pub struct NodeSettings {
     pub state_dir: PathBuf,
     /// How long a graceful stop may take in all.
     pub drain_timeout: Duration,
+    /// Threads that carry media; absent: by the number of cores.
+    pub media_threads: Option<usize>,
 }
 
 /// `[http]`: the listener for viewers and the API.

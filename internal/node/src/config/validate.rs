@@ -9,8 +9,12 @@ use media::{PathPattern, StreamPath, Ticks};
 
 use super::{Config, ConfigError, HlsSettings, Role, StorageType};
 
+/// More threads than any machine's cores is a slip of the pen.
+const MAX_THREADS: usize = 1024;
+
 pub(super) fn check(c: &Config) -> Result<(), ConfigError> {
     check_role(c)?;
+    check_threads(c)?;
     check_storage(c)?;
     check_times(c)?;
     check_hls("hls", &c.hls)?;
@@ -50,6 +54,15 @@ fn check_role(c: &Config) -> Result<(), ConfigError> {
         );
     }
     Ok(())
+}
+
+fn check_threads(c: &Config) -> Result<(), ConfigError> {
+    match c.node.media_threads {
+        Some(n) if !(1..=MAX_THREADS).contains(&n) => {
+            refuse(format!("node.media_threads must be 1 to {MAX_THREADS}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_storage(c: &Config) -> Result<(), ConfigError> {

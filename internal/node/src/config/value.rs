@@ -43,6 +43,11 @@ impl Raw {
         self.one()?.parse().map_err(|_| "takes a whole number in range, such as 100".into())
     }
 
+    /// As a whole number, where nothing means unset.
+    pub(crate) fn optional_integer<T: std::str::FromStr>(&self) -> Result<Option<T>, String> {
+        if self.optional()?.is_none() { Ok(None) } else { self.integer().map(Some) }
+    }
+
     /// As a truth value.
     pub(crate) fn boolean(&self) -> Result<bool, String> {
         match self.one()? {

@@ -305,7 +305,7 @@ async fn frames_that_the_ring_gave_up_are_counted_as_lagged() {
     let (mut publisher, stream) = bench.publish(&source).await;
     assert!(source.send(&mut publisher, SECOND).await);
     assert!(dropped(&recorder).ends_with(" 0"), "a lane that keeps up loses nothing");
-    // 20 s at once: the lane has no turn in between, and the ring keeps 4 s.
+    // 20 s at once: the lane has no turn in between, and the ring keeps 2 s.
     let sent = source.burst(&mut publisher, 20 * SECOND);
     sleep(SECOND).await;
     let lost: u64 = dropped(&recorder).rsplit(' ').next().and_then(|n| n.parse().ok()).expect("a number");
