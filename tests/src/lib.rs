@@ -10,6 +10,7 @@ mod encoder;
 mod media;
 mod playlist;
 mod server;
+mod tls;
 mod wait;
 
 pub use api::{Api, Minted};
@@ -17,7 +18,8 @@ pub use bench::{Check, check, publish_many};
 pub use browser::{Browser, Page, Sample};
 pub use child::Child;
 pub use encoder::{Encoder, Publishing};
-pub use media::{Probe, decode, play, probe};
+pub use media::{Probe, decode, decode_with, play, probe};
 pub use playlist::{Playlist, fetch, get};
 pub use server::{Options, Server};
+pub use tls::{Authority, Pair, curl};
 pub use wait::{eventually, workspace};

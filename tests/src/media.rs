@@ -64,9 +64,13 @@ pub async fn probe(url: &str) -> Result<Probe> {
 /// # Errors
 /// When it cannot go on, or takes far longer than the media.
 pub async fn play(url: &str, seconds: u32, arguments: &[&str]) -> Result<String> {
+    play_with(url, seconds, &[], arguments).await
+}
+
+async fn play_with(url: &str, seconds: u32, input: &[&str], arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("ffmpeg");
-    command.args(["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info", "-i", url]);
-    command.args(["-t", &seconds.to_string()]).args(arguments);
+    command.args(["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"]).args(input);
+    command.args(["-i", url, "-t", &seconds.to_string()]).args(arguments);
     // Frames keep their times: a guessed frame rate would make two of them one, and an error of that.
     command.args(["-fps_mode", "vfr", "-f", "null", "-"]);
     let limit = Duration::from_secs(u64::from(seconds) + 40);
@@ -78,7 +82,19 @@ pub async fn play(url: &str, seconds: u32, arguments: &[&str]) -> Result<String>
 /// # Errors
 /// As [`play`], and with what ffmpeg complains of.
 pub async fn decode(url: &str, seconds: u32, arguments: &[&str]) -> Result<String> {
-    let log = play(url, seconds, arguments).await?;
+    content(play(url, seconds, arguments).await?)
+}
+
+/// Plays like [`decode`], with options of the input (`-ca_file`, …).
+///
+/// # Errors
+/// As [`decode`].
+pub async fn decode_with(url: &str, seconds: u32, input: &[&str]) -> Result<String> {
+    content(play_with(url, seconds, input, &[]).await?)
+}
+
+/// The log, if nothing in it is a complaint.
+fn content(log: String) -> Result<String> {
     let bad: Vec<&str> = log
         .lines()
         .filter(|l| l.contains("[warning]") || l.contains("[error]") || l.contains("[fatal]"))

@@ -52,6 +52,10 @@ pub struct Server {
     pub http: SocketAddr,
     /// Where it takes RTMP.
     pub rtmp: SocketAddr,
+    /// Where it serves HTTPS, if it does.
+    pub https: Option<SocketAddr>,
+    /// Where it takes RTMPS, if it does.
+    pub rtmps: Option<SocketAddr>,
     folder: Option<TempDir>,
     options: Options,
 }
@@ -82,12 +86,14 @@ impl Server {
             child.end(START).await?;
             anyhow::bail!("the server ended: {}", child.log());
         };
-        let address = |name: &str| -> Result<SocketAddr> {
-            let value = first.split_whitespace().find_map(|w| w.strip_prefix(name)).context("an address")?;
-            value.parse().with_context(|| first.clone())
+        let address = |name: &str| -> Result<Option<SocketAddr>> {
+            let value = first.split_whitespace().find_map(|w| w.strip_prefix(name));
+            value.map(str::parse).transpose().with_context(|| first.clone())
         };
+        let (http, rtmp) = (address("http=")?.context("http=")?, address("rtmp=")?.context("rtmp=")?);
+        let (https, rtmps) = (address("https=")?, address("rtmps=")?);
         anyhow::ensure!(first.starts_with("listening "), "first line: {first}");
-        Ok(Self { child, http: address("http=")?, rtmp: address("rtmp=")?, folder: Some(folder), options })
+        Ok(Self { child, http, rtmp, https, rtmps, folder: Some(folder), options })
     }
 
     /// Stops it in good form, waits for its end and starts it again on the same folders.
@@ -131,6 +137,16 @@ impl Server {
     /// An RTMP URL.
     pub fn rtmp_url(&self, path: &str) -> String {
         format!("rtmp://{}{path}", self.rtmp)
+    }
+
+    /// An HTTPS URL, by the name that the test's certificates have.
+    pub fn https_url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.https.map_or(0, |a| a.port()))
+    }
+
+    /// An RTMPS URL, by the same name.
+    pub fn rtmps_url(&self, path: &str) -> String {
+        format!("rtmps://localhost:{}{path}", self.rtmps.map_or(0, |a| a.port()))
     }
 
     /// Its API.

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use node::{
-    Node, Threads,
+    Node, NodeError, Threads,
     config::{Config, ConfigError, ListenAddr, Sources},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -71,9 +71,10 @@ pub(crate) fn mint(config: &Config, path: &str, expires: Option<Duration>) -> an
     say(&node::mint(config, path, expires)?)
 }
 
-/// The configuration was read before; there is only to say so.
+/// The configuration was read before; what it names is looked at now.
 pub(crate) fn check_config(config: &Config) -> anyhow::Result<()> {
     node::check_logs(&config.log)?;
+    node::check_tls(config)?;
     say("the configuration is good")
 }
 
@@ -122,5 +123,7 @@ fn say(line: &str) -> anyhow::Result<()> {
 pub(crate) fn report(e: &anyhow::Error) -> ExitCode {
     // If stderr is gone there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "rapidrtmp: {e:#}");
-    if e.is::<ConfigError>() { ExitCode::from(CONFIGURATION) } else { ExitCode::FAILURE }
+    let node = e.downcast_ref::<NodeError>();
+    let configuration = e.is::<ConfigError>() || node.is_some_and(NodeError::is_configuration);
+    if configuration { ExitCode::from(CONFIGURATION) } else { ExitCode::FAILURE }
 }

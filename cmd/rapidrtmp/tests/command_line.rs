@@ -107,6 +107,17 @@ fn a_bad_configuration_exits_2_and_says_why() {
         (&[], &[("STATE_DIR", "./s/state"), ("STORAGE_DIR", "./s")], "inside"),
         (&["check-config"], &[("HTTP_ADDR", "nowhere")], "HTTP_ADDR"),
         (&["check-config"], &[("RUST_LOG", "node=loud")], "log.filter"),
+        (&[], &[("RTMPS_ADDR", "127.0.0.1:0")], "tls.cert (TLS_CERT) is missing"),
+        (
+            &["check-config"],
+            &[("HTTPS_ADDR", "127.0.0.1:0"), ("TLS_CERT", "absent.pem"), ("TLS_KEY", "absent.key")],
+            "tls.cert: absent.pem cannot be read",
+        ),
+        (
+            &[],
+            &[("HTTPS_ADDR", "127.0.0.1:0"), ("TLS_CERT", "/dev/null"), ("TLS_KEY", "/dev/null")],
+            "tls.cert: /dev/null holds no certificate",
+        ),
         (&["--no-such-flag"], &[], "--no-such-flag"),
     ] {
         let o = run(args, env);

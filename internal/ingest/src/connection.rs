@@ -1,6 +1,6 @@
 //! One connection, from its handshake to its end.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc};
 
 use live::CloseReason;
 use rtmp::{Event, Output, PublishRequest, Refusal, SessionError};
@@ -8,6 +8,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, sleep, sleep_until, timeout_at},
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,7 +19,10 @@ use crate::{
     pace::Pause,
     publishing::{Publishing, farewell},
     socket::{Broken, Socket},
+    wire::Wire,
 };
+
+const TLS_HANDSHAKE: &str = "TLS handshake";
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -34,11 +38,15 @@ pub(crate) struct Connection {
     pub(crate) accepted: Instant,
     pub(crate) held: Held,
     pub(crate) cancel: CancellationToken,
+    /// What the connection must open with, on a listener of RTMPS.
+    pub(crate) tls: Option<TlsAcceptor>,
 }
 
 /// Why a connection ended before it published.
 enum Early {
     Broken(Broken),
+    /// TLS could not be agreed on.
+    Tls(io::Error),
     /// A deadline passed; which one.
     TooSlow(&'static str),
     Draining,
@@ -52,8 +60,12 @@ impl From<Broken> for Early {
 
 impl Connection {
     /// Serves the connection to its end.
-    pub(crate) async fn run(self, stream: TcpStream, ticket: Ticket) {
-        let mut socket = Socket::new(stream, self.shared.options.session);
+    pub(crate) async fn run(self, stream: TcpStream, mut ticket: Ticket) {
+        let wire = match self.open(stream, &mut ticket).await {
+            Ok(wire) => wire,
+            Err(early) => return self.note_early(&early),
+        };
+        let mut socket = Socket::new(wire, self.shared.options.session);
         let request = match self.until_publish(&mut socket, ticket).await {
             Ok((request, ticket)) => {
                 let admitted = self.shared.admission.admit(&self.shared.options, &request, &self.held).await;
@@ -85,19 +97,32 @@ impl Connection {
         socket.close().await;
     }
 
+    /// Waits for a place among those of the peer's address, then for TLS if the listener has it: a handshake costs
+    /// far more than a socket.
+    async fn open(&self, stream: TcpStream, ticket: &mut Ticket) -> Result<Wire, Early> {
+        let deadline = self.accepted + self.shared.options.handshake_timeout;
+        let opened = async {
+            timeout_at(deadline, ticket.place()).await.map_err(|_| Early::TooSlow("place"))?;
+            match timeout_at(deadline, Wire::open(stream, self.tls.as_ref())).await {
+                Ok(opened) => opened.map_err(Early::Tls),
+                Err(_) => Err(Early::TooSlow(TLS_HANDSHAKE)),
+            }
+        };
+        tokio::select! {
+            opened = opened => opened,
+            () = self.cancel.cancelled() => Err(Early::Draining),
+        }
+    }
+
     /// Handshake and commands, up to the publish request. The address's place is held meanwhile.
     async fn until_publish(
         &self,
         socket: &mut Socket,
-        mut ticket: Ticket,
+        ticket: Ticket,
     ) -> Result<(PublishRequest, Ticket), Early> {
         let o = &self.shared.options;
         let mut deadline = self.accepted + o.handshake_timeout;
         let mut cancelled = pin!(self.cancel.cancelled());
-        tokio::select! {
-            placed = timeout_at(deadline, ticket.place()) => placed.map_err(|_| Early::TooSlow("place"))?,
-            () = &mut cancelled => return Err(Early::Draining),
-        }
         let mut shaken = false;
         loop {
             let read = tokio::select! {
@@ -131,8 +156,16 @@ impl Connection {
                 self.shared.meters.errors.increment(1);
                 tracing::debug!(%peer, error = %e, "closed before publishing");
             }
-            Early::TooSlow(what) => {
+            Early::Tls(e) => {
                 self.shared.meters.errors.increment(1);
+                self.shared.meters.no_tls.increment(1);
+                tracing::debug!(%peer, error = %e, "closed before publishing: no TLS");
+            }
+            &Early::TooSlow(what) => {
+                self.shared.meters.errors.increment(1);
+                if what == TLS_HANDSHAKE {
+                    self.shared.meters.no_tls.increment(1);
+                }
                 tracing::debug!(%peer, what, "closed before publishing: too slow");
             }
             Early::Broken(Broken::Disconnected) | Early::Draining => {}

@@ -13,6 +13,7 @@ mod publishing;
 mod running;
 mod server;
 mod socket;
+mod wire;
 
 pub use options::{IngestOptions, Takeover};
 pub use server::Ingest;

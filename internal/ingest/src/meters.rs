@@ -8,6 +8,8 @@ pub(crate) struct Meters {
     pub(crate) connections: Counter,
     pub(crate) disconnects: Counter,
     pub(crate) errors: Counter,
+    /// TLS handshakes that failed or took too long.
+    pub(crate) no_tls: Counter,
     pub(crate) bytes: Counter,
     pub(crate) auth_failures: Counter,
     pub(crate) total_streams: Counter,
@@ -27,6 +29,7 @@ impl Meters {
             connections: counter!("rapidrtmp_rtmp_connections_total"),
             disconnects: counter!("rapidrtmp_rtmp_disconnects_total"),
             errors: counter!("rapidrtmp_rtmp_errors_total"),
+            no_tls: counter!("rapidrtmp_tls_handshake_failures_total"),
             bytes: counter!("rapidrtmp_rtmp_bytes_received_total"),
             auth_failures: counter!("rapidrtmp_auth_failures_total"),
             total_streams: counter!("rapidrtmp_total_streams"),

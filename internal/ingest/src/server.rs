@@ -8,6 +8,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::{Instant, sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -29,6 +30,8 @@ const GOODBYE: Duration = Duration::from_secs(3);
 pub struct Ingest {
     shared: Arc<Shared>,
     doorway: Arc<Doorway>,
+    /// The connections of every listener.
+    tasks: TaskTracker,
 }
 
 impl Ingest {
@@ -44,13 +47,17 @@ impl Ingest {
         let running = Running::new(options.max_streams);
         let admission = Admission { directory, registry, policy, running };
         let doorway = Doorway::new(options.max_pending_per_ip);
-        Self { shared: Arc::new(Shared { options, admission, meters: Meters::new() }), doorway }
+        Self {
+            shared: Arc::new(Shared { options, admission, meters: Meters::new() }),
+            doorway,
+            tasks: TaskTracker::new(),
+        }
     }
 
-    /// Accepts connections until `cancel`. Then the listener closes, publishers are told, and it returns once
-    /// they are gone, after 3 s at most.
-    pub async fn serve(&self, listener: TcpListener, cancel: CancellationToken) {
-        let tasks = TaskTracker::new();
+    /// Accepts connections until `cancel`, over TLS when there is an acceptor. Then the listener closes, publishers
+    /// are told, and it returns once all are gone, after 3 s at most. Limits are those of all listeners together.
+    pub async fn serve(&self, listener: TcpListener, tls: Option<TlsAcceptor>, cancel: CancellationToken) {
+        let tasks = &self.tasks;
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -58,7 +65,7 @@ impl Ingest {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.receive(&tasks, stream, peer, &cancel),
+                Ok((stream, peer)) => self.receive(stream, peer, tls.clone(), &cancel),
                 Err(e) => {
                     tracing::warn!(error = %e, "an RTMP connection could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -73,7 +80,14 @@ impl Ingest {
     }
 
     /// Starts a connection's task, or closes the connection when there are too many.
-    fn receive(&self, tasks: &TaskTracker, stream: TcpStream, peer: SocketAddr, cancel: &CancellationToken) {
+    fn receive(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        cancel: &CancellationToken,
+    ) {
+        let tasks = &self.tasks;
         let shared = &self.shared;
         shared.meters.connections.increment(1);
         let ticket = self.doorway.enter(peer.ip());
@@ -92,6 +106,7 @@ impl Ingest {
             accepted: Instant::now(),
             held: held.clone(),
             cancel: cancel.clone(),
+            tls,
         };
         let shared = Arc::clone(shared);
         tasks.spawn(async move {

@@ -1,13 +1,21 @@
 //! A connection's socket and its RTMP session.
 
-use std::{cell::RefCell, io, time::Duration};
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use rtmp::{Output, Session, SessionError, SessionOptions};
 use tokio::{
-    io::AsyncWriteExt,
-    net::TcpStream,
+    io::{AsyncRead, AsyncWriteExt, ReadBuf},
     time::{Instant, timeout, timeout_at},
 };
+
+use crate::wire::Wire;
 
 /// One read. Each thread has one such buffer, so a connection at rest holds none.
 const READ: usize = 64 * 1024;
@@ -31,34 +39,25 @@ pub(crate) enum Broken {
 
 /// A socket, a session, and the replies on their way between them.
 pub(crate) struct Socket {
-    stream: TcpStream,
+    wire: Wire,
     pub(crate) session: Session,
     replies: Vec<u8>,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, o: SessionOptions) -> Self {
-        Self { stream, session: Session::new(o), replies: Vec::new() }
+    pub(crate) fn new(wire: Wire, o: SessionOptions) -> Self {
+        Self { wire, session: Session::new(o), replies: Vec::new() }
     }
 
     /// Waits for input and feeds the session with one read of it; returns the bytes read. Cancel-safe.
     pub(crate) async fn read(&mut self) -> Result<usize, Broken> {
-        loop {
-            if self.stream.readable().await.is_err() {
-                return Err(Broken::Disconnected);
-            }
-            let (stream, session) = (&self.stream, &mut self.session);
-            let read = BUFFER.with_borrow_mut(|buffer| {
-                let n = stream.try_read(buffer)?;
-                Ok((n, session.handle_input(&buffer[..n])))
-            });
-            match read {
-                Ok((0, _)) => return Err(Broken::Disconnected),
-                Ok((n, Ok(()))) => return Ok(n),
-                Ok((_, Err(e))) => return Err(Broken::Protocol(e)),
-                Err(e) if io::Error::kind(&e) == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Err(Broken::Disconnected),
-            }
+        let (wire, session) = (&mut self.wire, &mut self.session);
+        let read =
+            poll_fn(|cx| read_with(wire, cx, |bytes| (bytes.len(), session.handle_input(bytes)))).await;
+        match read {
+            Ok((0, _)) | Err(_) => Err(Broken::Disconnected),
+            Ok((n, Ok(()))) => Ok(n),
+            Ok((_, Err(e))) => Err(Broken::Protocol(e)),
         }
     }
 
@@ -77,7 +76,11 @@ impl Socket {
         if self.replies.is_empty() {
             return Ok(());
         }
-        let written = timeout(WRITE_TIMEOUT, self.stream.write_all(&self.replies)).await;
+        let write = async {
+            self.wire.write_all(&self.replies).await?;
+            self.wire.flush().await
+        };
+        let written = timeout(WRITE_TIMEOUT, write).await;
         self.replies.clear();
         match written {
             Ok(Ok(())) => Ok(()),
@@ -88,18 +91,25 @@ impl Socket {
     /// Writes what is left, says that nothing follows, and waits a little for the peer to close.
     pub(crate) async fn close(mut self) {
         while self.poll().is_some() {}
-        if self.flush().await.is_err() || self.stream.shutdown().await.is_err() {
+        let ended = async {
+            self.flush().await.is_ok()
+                && matches!(timeout(WRITE_TIMEOUT, self.wire.shutdown()).await, Ok(Ok(())))
+        };
+        if !ended.await {
             return;
         }
         let until = Instant::now() + LINGER;
-        while let Ok(Ok(())) = timeout_at(until, self.stream.readable()).await {
-            let read = BUFFER.with_borrow_mut(|buffer| self.stream.try_read(buffer));
-            match read {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return,
-            }
-        }
+        let wire = &mut self.wire;
+        let mut read = async || poll_fn(|cx| read_with(wire, cx, <[u8]>::len)).await;
+        while matches!(timeout_at(until, read()).await, Ok(Ok(1..))) {}
     }
+}
+
+/// One read into this thread's buffer, shown to `take`; nothing at the end of the stream.
+fn read_with<T>(wire: &mut Wire, cx: &mut Context<'_>, take: impl FnOnce(&[u8]) -> T) -> Poll<io::Result<T>> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(wire).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(take(buffer.filled())))
+    })
 }

@@ -4,6 +4,8 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::tls::TlsError;
+
 /// Why a node did not start, or could not go on.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -11,7 +13,7 @@ pub enum NodeError {
     /// A listener could not be bound.
     #[error("cannot listen for {what} on {addr}")]
     Bind {
-        /// `http` or `rtmp`.
+        /// `http`, `rtmp`, `https` or `rtmps`.
         what: &'static str,
         /// As configured.
         addr: String,
@@ -34,10 +36,20 @@ pub enum NodeError {
         /// Its reason.
         source: store::StoreError,
     },
+    /// The certificate of RTMPS and HTTPS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A setting passed the checks and cannot be used all the same.
     #[error("{0}")]
     Settings(String),
     /// The HTTP listener ended though nobody stopped it.
     #[error("the HTTP listener ended")]
     HttpEnded,
+}
+
+impl NodeError {
+    /// The configuration is at fault, not the machine: what is to be changed stands in it.
+    pub const fn is_configuration(&self) -> bool {
+        matches!(self, Self::Tls(_) | Self::Settings(_))
+    }
 }

@@ -3,7 +3,6 @@
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
-    net::TcpListener,
     runtime::Handle,
     task::JoinHandle,
     time::{Instant, timeout_at},
@@ -14,9 +13,9 @@ use crate::{
     config::Config,
     error::NodeError,
     health::{Health, PROBE_EVERY},
-    http::{self, Limits},
+    http::{self, Entrance, Limits},
+    listeners::{Listeners, Tls},
     metrics::Metrics,
-    net,
     roles::{self, Services},
 };
 
@@ -25,10 +24,8 @@ pub struct Node {
     web: Handle,
     drain_timeout: Duration,
     limits: Limits,
-    http: TcpListener,
-    rtmp: TcpListener,
-    http_addr: SocketAddr,
-    rtmp_addr: SocketAddr,
+    listeners: Listeners,
+    tls: Option<Tls>,
     health: Health,
     metrics: Metrics,
     services: Services,
@@ -42,36 +39,32 @@ impl Node {
     /// [`NodeError`]; nothing is bound then.
     pub async fn bind(config: &Config, web: Handle) -> Result<Self, NodeError> {
         let metrics = Metrics::install();
-        let http = on(&web, listen("http", config.http_addr())).await?;
-        let rtmp = listen("rtmp", config.rtmp.addr.clone()).await?;
-        let address = |what, l: &TcpListener| {
-            l.local_addr().map_err(|source| NodeError::Bind { what, addr: "its address".into(), source })
-        };
-        let (http_addr, rtmp_addr) = (address("http", &http)?, address("rtmp", &rtmp)?);
+        let tls = Tls::open(config)?;
+        let listeners = Listeners::bind(config, &web).await?;
         let health = Health::default();
-        let services = roles::all_in_one(config, http_addr, rtmp_addr, &health, &metrics)?;
+        let services = roles::all_in_one(config, &listeners, &health, &metrics)?;
         let limits = Limits {
             max_connections: config.http.max_connections,
             header_timeout: config.http.header_timeout,
             grace: config.node.drain_timeout,
         };
         let drain_timeout = config.node.drain_timeout;
-        Ok(Self { web, drain_timeout, limits, http, rtmp, http_addr, rtmp_addr, health, metrics, services })
+        Ok(Self { web, drain_timeout, limits, listeners, tls, health, metrics, services })
     }
 
     /// The line that says where the node listens (contract "Command line").
     pub fn listening(&self) -> String {
-        format!("listening http={} rtmp={}", self.http_addr, self.rtmp_addr)
+        format!("listening {}", self.listeners.describe())
     }
 
     /// Where HTTP listens.
     pub fn http_addr(&self) -> SocketAddr {
-        self.http_addr
+        self.listeners.http.addr
     }
 
     /// Where RTMP listens.
     pub fn rtmp_addr(&self) -> SocketAddr {
-        self.rtmp_addr
+        self.listeners.rtmp.addr
     }
 
     /// Serves until `stop`, then drains: not ready, publishers closed, playlists ended in the store, held requests
@@ -80,14 +73,33 @@ impl Node {
     /// # Errors
     /// [`NodeError::HttpEnded`]: this node serves nobody any more.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), NodeError> {
-        let Services { api, app, ingest, packager, published, probe } = self.services;
+        let Services { api, app, secure_app, ingest, packager, published, probe } = self.services;
+        let Listeners { http, rtmp, https, rtmps } = self.listeners;
+        let (https_tls, rtmps_tls, keeper) = match self.tls {
+            Some(Tls { https, rtmps, keeper }) => (Some(https), Some(rtmps), Some(keeper)),
+            None => (None, None, None),
+        };
         let [stop_ingest, stop_packager, stop_http] = std::array::from_fn(|_| CancellationToken::new());
-        let (rtmp, until) = (self.rtmp, stop_ingest.clone());
-        let mut ingest = tokio::spawn(async move { ingest.serve(rtmp, until).await });
+        let until = stop_ingest.clone();
+        let mut ingest = tokio::spawn(async move {
+            let secure = async {
+                if let Some(rtmps) = rtmps {
+                    ingest.serve(rtmps.listener, rtmps_tls, until.clone()).await;
+                }
+            };
+            tokio::join!(ingest.serve(rtmp.listener, None, until.clone()), secure);
+        });
         let mut packager = tokio::spawn(packager.run(published, stop_packager.clone()));
         // Before the first request can ask.
         self.health.started();
-        let mut http = self.web.spawn(http::serve(self.http, app, self.limits, stop_http.clone()));
+        let mut entrances = vec![Entrance { listener: http.listener, tls: None, app }];
+        entrances.extend(https.map(|https| Entrance {
+            listener: https.listener,
+            tls: https_tls,
+            app: secure_app,
+        }));
+        let mut http = self.web.spawn(http::serve(entrances, self.limits, stop_http.clone()));
+        let keeping = keeper.map(|keeper| self.web.spawn(keeper.run()));
         let housekeeping = self.web.spawn(keep_house(self.metrics, Arc::clone(&api), probe));
         let ended = watch(&self.health, stop, &mut ingest, &mut packager, &mut http).await;
         tracing::info!("draining");
@@ -100,21 +112,18 @@ impl Node {
         finish("packager", stop_packager, packager, start + quarter * 3).await;
         finish("http", stop_http, http, start + self.drain_timeout).await;
         housekeeping.abort();
+        keeping.inspect(JoinHandle::abort);
         tracing::info!("stopped");
         ended
     }
 }
 
-/// Runs a future on other threads: a socket belongs to those on which it was opened.
-async fn on<T: Send + 'static>(
-    threads: &Handle,
-    future: impl Future<Output = Result<T, NodeError>> + Send + 'static,
-) -> Result<T, NodeError> {
-    threads.spawn(future).await.expect("binding does not panic, and the threads outlive the node")
-}
-
-async fn listen(what: &'static str, addr: crate::config::ListenAddr) -> Result<TcpListener, NodeError> {
-    net::bind(&addr).await.map_err(|source| NodeError::Bind { what, addr: addr.to_string(), source })
+/// Reads the certificate that the configuration names, if it needs one, and forgets it.
+///
+/// # Errors
+/// [`NodeError::Tls`].
+pub fn check_tls(config: &Config) -> Result<(), NodeError> {
+    Tls::open(config).map(drop)
 }
 
 /// Waits for the stop. A service that ends on its own makes this node unready; without HTTP it is of no use.

@@ -17,13 +17,17 @@ use crate::{
     config::{Config, TakeoverPolicy},
     error::NodeError,
     health::Health,
+    listeners::{Bound, Listeners},
     metrics::Metrics,
 };
 
 /// The services of a node, ready to run.
 pub(crate) struct Services {
     pub(crate) api: Arc<Api>,
+    /// Viewers' routes and the API, as the HTTP listener has them.
     pub(crate) app: Router,
+    /// The same as the HTTPS listener has them.
+    pub(crate) secure_app: Router,
     pub(crate) ingest: Ingest,
     pub(crate) packager: Packager,
     pub(crate) published: Published,
@@ -49,8 +53,7 @@ impl Probe {
 /// Ingest, packager, playback and the API over a memory registry and a folder.
 pub(crate) fn all_in_one(
     config: &Config,
-    http_addr: SocketAddr,
-    rtmp_addr: SocketAddr,
+    bound: &Listeners,
     health: &Health,
     metrics: &Metrics,
 ) -> Result<Services, NodeError> {
@@ -70,12 +73,11 @@ pub(crate) fn all_in_one(
     let viewers = playback::router(playback_of(config, &directory, &store, &policy));
     let api = Arc::new(Api {
         app: config.streams.app.clone(),
-        publish_prefix: publish_prefix(config, rtmp_addr),
+        publish_prefix: publish_prefix(config, bound.rtmp.addr),
         default_expiration: config.auth.default_token_expiration,
         max_expiration: config.auth.max_token_expiration,
         allow_origins: config.http.allow_origins.clone(),
         admin: AdminRule::new(config.auth.admin_token.as_ref().map(crate::config::Secret::expose)),
-        listener_loopback: http_addr.ip().to_canonical().is_loopback(),
         policy: Arc::clone(&policy),
         registry: Arc::clone(&registry),
         directory: directory.clone(),
@@ -85,7 +87,12 @@ pub(crate) fn all_in_one(
         seen: Default::default(),
     });
     Ok(Services {
-        app: api::router(Arc::clone(&api), viewers),
+        app: api::router(Arc::clone(&api), viewers.clone(), bound.http.is_loopback()),
+        secure_app: api::router(
+            Arc::clone(&api),
+            viewers,
+            bound.https.as_ref().is_some_and(Bound::is_loopback),
+        ),
         api,
         ingest: Ingest::new(ingest_of(config, node), directory.clone(), Arc::clone(&registry), policy),
         packager: Packager::new(packager_of(config), directory, store.clone(), Arc::clone(&registry)),

@@ -51,7 +51,7 @@ impl Server {
         let cancel = CancellationToken::new();
         let ingest = Ingest::new(o, directory.clone(), Arc::clone(&registry), Arc::clone(&policy));
         let stop = cancel.clone();
-        let serving = tokio::spawn(async move { ingest.serve(listener, stop).await });
+        let serving = tokio::spawn(async move { ingest.serve(listener, None, stop).await });
         Self { addr, directory, registry, policy, published, cancel, serving }
     }
 

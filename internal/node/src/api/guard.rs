@@ -15,9 +15,17 @@ use super::{Api, ApiError};
 /// How long a browser may keep the answer to a preflight.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("86400");
 
+/// What the admin rule is decided with.
+#[derive(Clone)]
+pub(super) struct Guarded {
+    pub(super) api: Arc<Api>,
+    /// The listener that took the call is bound to a loopback address.
+    pub(super) loopback: bool,
+}
+
 /// Lets admin calls through, or answers 401 with what to do (contract "Admin").
-pub(super) async fn admin(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    match api.admin.decide(&describe(&request, api.listener_loopback)) {
+pub(super) async fn admin(State(guarded): State<Guarded>, request: Request, next: Next) -> Response {
+    match guarded.api.admin.decide(&describe(&request, guarded.loopback)) {
         Ok(()) => next.run(request).await,
         Err(denied) => {
             metrics::counter!("rapidrtmp_admin_denied_total").increment(1);

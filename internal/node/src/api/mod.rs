@@ -47,8 +47,6 @@ pub(crate) struct Api {
     pub(crate) max_expiration: Duration,
     pub(crate) allow_origins: Vec<String>,
     pub(crate) admin: AdminRule,
-    /// The HTTP listener is bound to a loopback address.
-    pub(crate) listener_loopback: bool,
     pub(crate) policy: Arc<Policy>,
     pub(crate) registry: Arc<dyn StreamRegistry>,
     pub(crate) directory: Directory,
@@ -71,13 +69,15 @@ impl Api {
     }
 }
 
-/// Every route of the API; anything else goes to `viewers`.
-pub(crate) fn router(api: Arc<Api>, viewers: Router) -> Router {
+/// Every route of the API, for one listener; anything else goes to `viewers`. `loopback`: the listener is bound to a
+/// loopback address, so that admin calls may come without a token.
+pub(crate) fn router(api: Arc<Api>, viewers: Router, loopback: bool) -> Router {
+    let guarded = guard::Guarded { api: Arc::clone(&api), loopback };
     let admin = Router::new()
         .route("/api/v1/publish", post(publish::publish))
         .route("/api/v1/tokens/revoke", post(publish::revoke))
         .route("/api/v1/streams/{key}/stop", post(streams::stop))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&api), guard::admin));
+        .route_layer(middleware::from_fn_with_state(guarded, guard::admin));
     let open = Router::new()
         .route("/api/ping", get(status::ping))
         .route("/api/v1/streams", get(streams::list))

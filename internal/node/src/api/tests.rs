@@ -14,10 +14,11 @@ use super::*;
 
 struct Bench {
     api: Arc<Api>,
+    loopback: bool,
     _published: Published,
 }
 
-fn bench_with(admin_token: Option<&str>, listener_loopback: bool) -> Bench {
+fn bench_with(admin_token: Option<&str>, loopback: bool) -> Bench {
     let tokens = Tokens::new(&Secret::new("a test key").unwrap());
     let (directory, published) = Directory::new(DirectoryOptions::default());
     let api = Api {
@@ -27,7 +28,6 @@ fn bench_with(admin_token: Option<&str>, listener_loopback: bool) -> Bench {
         max_expiration: Duration::from_secs(86_400),
         allow_origins: vec!["*".into()],
         admin: AdminRule::new(admin_token),
-        listener_loopback,
         policy: Arc::new(Policy::new(tokens, Vec::new())),
         registry: Arc::new(MemoryRegistry::open(None).unwrap()),
         directory,
@@ -36,7 +36,7 @@ fn bench_with(admin_token: Option<&str>, listener_loopback: bool) -> Bench {
         node: NodeId::new("test-node"),
         seen: Default::default(),
     };
-    Bench { api: Arc::new(api), _published: published }
+    Bench { api: Arc::new(api), loopback, _published: published }
 }
 
 fn bench() -> Bench {
@@ -46,7 +46,10 @@ fn bench() -> Bench {
 impl Bench {
     async fn send(&self, request: http::request::Builder, body: impl Into<Body>) -> Response<Body> {
         let viewers = Router::new().fallback(|| async { (StatusCode::NOT_FOUND, "for viewers") });
-        router(Arc::clone(&self.api), viewers).oneshot(request.body(body.into()).unwrap()).await.unwrap()
+        router(Arc::clone(&self.api), viewers, self.loopback)
+            .oneshot(request.body(body.into()).unwrap())
+            .await
+            .unwrap()
     }
 
     async fn json(&self, method: Method, uri: &str, body: &str) -> (u16, Value) {

@@ -148,6 +148,30 @@ pub const KEYS: &[Key] = &[
     key("rtmp.idle_timeout", &[], "10s", "A publisher that sends nothing for so long is closed.", |c, v| {
         put(&mut c.rtmp.idle_timeout, v.duration())
     }),
+    key(
+        "https.addr",
+        &["HTTPS_ADDR"],
+        "",
+        "Where viewers and the API are served under TLS, with HTTP/2 and HTTP/1.1, such as :8443.\nAbsent: nowhere. Limits and origins are those of [http].",
+        |c, v| put(&mut c.https.addr, v.optional_addr()),
+    ),
+    key(
+        "rtmps.addr",
+        &["RTMPS_ADDR"],
+        "",
+        "Where encoders publish under TLS (rtmps://), such as :1936. Absent: nowhere.\nLimits are those of [rtmp].",
+        |c, v| put(&mut c.rtmps.addr, v.optional_addr()),
+    ),
+    key(
+        "tls.cert",
+        &["TLS_CERT"],
+        "",
+        "The certificate of https.addr and rtmps.addr: a PEM file with the server's own first, then its chain.\nA new file is taken without a restart, within seconds or at SIGHUP.",
+        |c, v| put(&mut c.tls.cert, v.optional().map(|f| f.map(Into::into))),
+    ),
+    key("tls.key", &["TLS_KEY"], "", "Its private key: a PEM file, unencrypted.", |c, v| {
+        put(&mut c.tls.key, v.optional().map(|f| f.map(Into::into)))
+    }),
     key("streams.app", &[], "live", "A stream key without `/` means the path {app}/{key}.", |c, v| {
         put(&mut c.streams.app, v.text())
     }),

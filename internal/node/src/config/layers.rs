@@ -238,6 +238,10 @@ mod tests {
             ("MAX_TOKEN_EXPIRATION", "7200s", |c| format!("{:?}", c.auth.max_token_expiration)),
             ("MAX_CONCURRENT_STREAMS", "7", |c| c.streams.max_concurrent.to_string()),
             ("MAX_VIEWERS_PER_STREAM", "8", |c| c.streams.max_viewers.to_string()),
+            ("HTTPS_ADDR", ":3", |c| c.https.addr.as_ref().map(ToString::to_string).unwrap_or_default()),
+            ("RTMPS_ADDR", ":4", |c| c.rtmps.addr.as_ref().map(ToString::to_string).unwrap_or_default()),
+            ("TLS_CERT", "/x/c", |c| c.tls.cert.as_ref().unwrap().display().to_string()),
+            ("TLS_KEY", "/x/k", |c| c.tls.key.as_ref().unwrap().display().to_string()),
             ("STATE_DIR", "/x/s", |c| c.node.state_dir.display().to_string()),
             ("NODE_ID", "n1", |c| c.node.id.clone().unwrap_or_default()),
             ("ADMIN_TOKEN", "t0", |c| c.auth.admin_token.as_ref().unwrap().expose().into()),
@@ -245,7 +249,13 @@ mod tests {
             ("CLUSTER_SECRET", "t2", |c| c.signing_secret().unwrap().into()),
             ("RAPIDRTMP__AUTH__OPEN_PUBLISH", "live/*, x", |c| c.auth.open_publish.join(", ")),
         ] {
-            let c = load(&env(&[(name, value)])).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let mut set = vec![(name, value)];
+            if name.contains("TLS") || name.ends_with("S_ADDR") {
+                // One of them alone is refused.
+                let others = [("HTTPS_ADDR", ":1"), ("TLS_CERT", "c"), ("TLS_KEY", "k")];
+                set.extend(others.iter().filter(|o| o.0 != name));
+            }
+            let c = load(&env(&set)).unwrap_or_else(|e| panic!("{name}: {e}"));
             assert_eq!(probe(&c), value, "{name}");
         }
     }

@@ -28,6 +28,12 @@ pub struct Config {
     pub http: HttpSettings,
     /// `[rtmp]`.
     pub rtmp: RtmpSettings,
+    /// `[https]`.
+    pub https: HttpsSettings,
+    /// `[rtmps]`.
+    pub rtmps: RtmpsSettings,
+    /// `[tls]`.
+    pub tls: TlsSettings,
     /// `[streams]`.
     pub streams: StreamSettings,
     /// `[hls]`.
@@ -97,6 +103,29 @@ pub struct RtmpSettings {
     pub max_pending_per_ip: usize,
     /// How long a publisher may send nothing.
     pub idle_timeout: Duration,
+}
+
+/// `[https]`: the listener for viewers and the API under TLS; all else is as `[http]` says.
+#[derive(Clone, Debug, Default)]
+pub struct HttpsSettings {
+    /// Where to listen, if at all.
+    pub addr: Option<ListenAddr>,
+}
+
+/// `[rtmps]`: the listener for encoders under TLS; all else is as `[rtmp]` says.
+#[derive(Clone, Debug, Default)]
+pub struct RtmpsSettings {
+    /// Where to listen, if at all.
+    pub addr: Option<ListenAddr>,
+}
+
+/// `[tls]`: the certificate of both.
+#[derive(Clone, Debug, Default)]
+pub struct TlsSettings {
+    /// PEM: the certificate, then its chain.
+    pub cert: Option<PathBuf>,
+    /// PEM: its private key.
+    pub key: Option<PathBuf>,
 }
 
 /// What a second valid publisher on a live path gets.

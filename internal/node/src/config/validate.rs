@@ -16,6 +16,7 @@ pub(super) fn check(c: &Config) -> Result<(), ConfigError> {
     check_role(c)?;
     check_threads(c)?;
     check_storage(c)?;
+    check_tls(c)?;
     check_times(c)?;
     check_hls("hls", &c.hls)?;
     for entry in &c.paths {
@@ -77,6 +78,22 @@ fn check_storage(c: &Config) -> Result<(), ConfigError> {
         ));
     }
     Ok(())
+}
+
+/// Whether there is a certificate at all; whether it works is seen when it is read.
+fn check_tls(c: &Config) -> Result<(), ConfigError> {
+    let listens = c.https.addr.is_some() || c.rtmps.addr.is_some();
+    match (&c.tls.cert, &c.tls.key) {
+        (Some(_), Some(_)) if !listens => refuse(
+            "tls.cert is set and nothing uses it: set https.addr (HTTPS_ADDR) or rtmps.addr (RTMPS_ADDR) too",
+        ),
+        (Some(_), Some(_)) => Ok(()),
+        (None, None) if !listens => Ok(()),
+        (None, _) => refuse("tls.cert (TLS_CERT) is missing: give the PEM file of the certificate"),
+        (_, None) => {
+            refuse("tls.key (TLS_KEY) is missing: give the PEM file of the certificate's private key")
+        }
+    }
 }
 
 fn check_times(c: &Config) -> Result<(), ConfigError> {
@@ -164,6 +181,16 @@ mod tests {
         assert!(error(&[("RAPIDRTMP__NODE__ROLE", "edge")]).contains("need a cluster"));
         assert!(error(&[("REDIS_URL", "redis://x")]).contains("REDIS_URL"));
         assert!(error(&[("STORAGE_TYPE", "gcs")]).contains("local"));
+    }
+
+    #[test]
+    fn tls_needs_both_files_and_a_listener() {
+        for listener in ["HTTPS_ADDR", "RTMPS_ADDR"] {
+            assert!(error(&[(listener, ":0")]).contains("tls.cert (TLS_CERT) is missing"));
+            assert!(error(&[(listener, ":0"), ("TLS_CERT", "c")]).contains("tls.key (TLS_KEY) is missing"));
+        }
+        assert!(error(&[("TLS_KEY", "k")]).contains("tls.cert (TLS_CERT) is missing"));
+        assert!(error(&[("TLS_CERT", "c"), ("TLS_KEY", "k")]).contains("nothing uses it"));
     }
 
     #[test]

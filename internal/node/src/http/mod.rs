@@ -5,4 +5,4 @@ mod opening;
 mod server;
 
 pub(crate) use meter::measure;
-pub(crate) use server::{Limits, serve};
+pub(crate) use server::{Entrance, Limits, serve};

@@ -12,7 +12,6 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep},
 };
 
@@ -20,19 +19,19 @@ use tokio::{
 const PREFACE: usize = 24;
 
 /// A connection whose first bytes must come in time. After them, or after the first answer, it is a plain one.
-pub(super) struct Opening {
-    stream: TcpStream,
+pub(super) struct Opening<S> {
+    stream: S,
     /// Bytes still to come in time, and until when; `None` once open.
     wait: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
-impl Opening {
-    pub(super) fn new(stream: TcpStream, within: Duration) -> Self {
+impl<S> Opening<S> {
+    pub(super) fn new(stream: S, within: Duration) -> Self {
         Self { stream, wait: Some((PREFACE, Box::pin(sleep(within)))) }
     }
 }
 
-impl AsyncRead for Opening {
+impl<S: AsyncRead + Unpin> AsyncRead for Opening<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -54,7 +53,7 @@ impl AsyncRead for Opening {
     }
 }
 
-impl AsyncWrite for Opening {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Opening<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.wait = None;
         Pin::new(&mut self.stream).poll_write(cx, buf)

@@ -1,8 +1,9 @@
-//! HTTP/1.1 and HTTP/2 (prior knowledge) on one listener, with every wait and buffer bounded.
+//! HTTP/1.1 and HTTP/2, bare (by prior knowledge) and under TLS (by ALPN), with every wait and buffer bounded.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, extract::ConnectInfo};
+use futures_util::future::join_all;
 use hyper::{Request, body::Incoming};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -13,6 +14,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -44,51 +46,115 @@ pub(crate) struct Limits {
     pub(crate) grace: Duration,
 }
 
-/// Serves until `stop`, then lets requests that are under way finish within the grace.
-pub(crate) async fn serve(listener: TcpListener, app: Router, limits: Limits, stop: CancellationToken) {
-    let builder = builder(&limits);
-    let slots = Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS)));
-    let graceful = GracefulShutdown::new();
+/// A listener, and who is behind it.
+pub(crate) struct Entrance {
+    pub(crate) listener: TcpListener,
+    /// HTTPS, if there is one.
+    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) app: Router,
+}
+
+/// What connections of all entrances share.
+struct Shared {
+    limits: Limits,
+    builder: Builder<TokioExecutor>,
+    slots: Arc<Semaphore>,
+    graceful: GracefulShutdown,
+}
+
+/// Serves until `stop`, then lets requests that are under way finish within the grace. The limits are those of all
+/// entrances together.
+pub(crate) async fn serve(entrances: Vec<Entrance>, limits: Limits, stop: CancellationToken) {
+    let shared = Shared {
+        limits,
+        builder: builder(&limits),
+        slots: Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS))),
+        graceful: GracefulShutdown::new(),
+    };
+    join_all(entrances.into_iter().map(|entrance| accept(entrance, &shared, &stop))).await;
+    if tokio::time::timeout(limits.grace, shared.graceful.shutdown()).await.is_err() {
+        tracing::warn!("HTTP connections were cut at the end of the grace");
+    }
+}
+
+/// Accepts until `stop`, then closes the listener.
+async fn accept(entrance: Entrance, shared: &Shared, stop: &CancellationToken) {
     loop {
         let accepted = tokio::select! {
-            accepted = next(&listener, &slots) => accepted,
-            () = stop.cancelled() => break,
+            accepted = next(&entrance.listener, &shared.slots) => accepted,
+            () = stop.cancelled() => return,
         };
-        let (stream, peer, slot) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok(accepted) => shared.start(&entrance, accepted, stop),
             Err(e) => {
                 tracing::warn!(error = %e, "cannot accept an HTTP connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
             }
-        };
+        }
+    }
+}
+
+impl Shared {
+    /// Starts a connection's task.
+    fn start(&self, entrance: &Entrance, (stream, peer, slot): Accepted, stop: &CancellationToken) {
         prepare(&stream);
-        let app = app.clone();
+        let app = entrance.app.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
             app.clone().oneshot(request)
         });
-        let connection = builder
-            .serve_connection(TokioIo::new(Opening::new(stream, limits.header_timeout)), service)
-            .into_owned();
-        let connection = graceful.watch(connection);
+        let (builder, watcher) = (self.builder.clone(), self.graceful.watcher());
+        let (within, tls, stop) = (self.limits.header_timeout, entrance.tls.clone(), stop.clone());
         tokio::spawn(async move {
-            if let Err(e) = connection.await {
+            let ended = match tls {
+                None => {
+                    let io = TokioIo::new(Opening::new(stream, within));
+                    watcher.watch(builder.serve_connection(io, service).into_owned()).await
+                }
+                Some(tls) => {
+                    let Some(stream) = secure(&tls, stream, peer, within, &stop).await else { return };
+                    let io = TokioIo::new(Opening::new(stream, within));
+                    watcher.watch(builder.serve_connection(io, service).into_owned()).await
+                }
+            };
+            if let Err(e) = ended {
                 tracing::debug!(%peer, error = %e, "HTTP connection ended early");
             }
             drop(slot);
         });
     }
-    drop(listener);
-    if tokio::time::timeout(limits.grace, graceful.shutdown()).await.is_err() {
-        tracing::warn!("HTTP connections were cut at the end of the grace");
+}
+
+/// The TLS handshake, in its time.
+async fn secure(
+    tls: &TlsAcceptor,
+    stream: TcpStream,
+    peer: SocketAddr,
+    within: Duration,
+    stop: &CancellationToken,
+) -> Option<Box<TlsStream<TcpStream>>> {
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(within, tls.accept(stream)) => shaken,
+        () = stop.cancelled() => return None,
+    };
+    match shaken {
+        Ok(Ok(stream)) => Some(Box::new(stream)),
+        Ok(Err(e)) => {
+            metrics::counter!("rapidrtmp_tls_handshake_failures_total").increment(1);
+            tracing::debug!(%peer, error = %e, "no TLS");
+            None
+        }
+        Err(_) => {
+            metrics::counter!("rapidrtmp_tls_handshake_failures_total").increment(1);
+            tracing::debug!(%peer, "the TLS handshake took too long");
+            None
+        }
     }
 }
 
-async fn next(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+
+async fn next(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<Accepted> {
     let slot = Arc::clone(slots).acquire_owned().await.expect("the semaphore is never closed");
     let (stream, peer) = listener.accept().await?;
     Ok((stream, SocketAddr::new(peer.ip().to_canonical(), peer.port()), slot))
@@ -135,7 +201,7 @@ mod tests {
         let stop = CancellationToken::new();
         let app = Router::new()
             .route("/", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }));
-        let task = tokio::spawn(serve(listener, app, limits, stop.clone()));
+        let task = tokio::spawn(serve(vec![Entrance { listener, tls: None, app }], limits, stop.clone()));
         (addr, stop, task)
     }
 

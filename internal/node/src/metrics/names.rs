@@ -107,4 +107,11 @@ pub(crate) const NAMES: &[Name] = &[
         &[&[("dependency", "registry")], &[("dependency", "store")]],
     ),
     counter("rapidrtmp_admin_denied_total", "Admin requests refused"),
+    gauge(
+        "rapidrtmp_tls_certificate_expiry_timestamp_seconds",
+        "When the certificate in use expires, in unix time; 0 without TLS",
+    ),
+    counter("rapidrtmp_tls_reloads_total", "New certificates taken from the files while running"),
+    counter("rapidrtmp_tls_reload_failures_total", "New certificates that could not be used"),
+    counter("rapidrtmp_tls_handshake_failures_total", "TLS handshakes that failed or took too long"),
 ];
