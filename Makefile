@@ -7,6 +7,9 @@ BUILD_PACKAGES := build-essential cmake pkg-config
 DEMO_PACKAGES := ffmpeg curl fonts-dejavu-core
 # git lists the work tree to a test, kill (procps) sends signals, python3 serves a folder.
 TEST_PACKAGES := ffmpeg curl fonts-dejavu-core chromium npm git procps python3
+# Players that start on what the server makes.
+PLAYER_PACKAGES := mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+	gstreamer1.0-plugins-bad gstreamer1.0-libav
 NEXTEST := target/tools/bin/cargo-nextest nextest
 
 .PHONY: help run serve test test-long fuzz bench assets lint tools browser build-packages test-packages
@@ -28,7 +31,8 @@ test: test-packages assets tools browser ## Every test but the long ones
 	cargo build --locked -p rapidrtmp -p rapidrtmp-bench
 	$(NEXTEST) run --workspace --locked
 
-test-long: test-packages assets tools browser ## Ten real minutes of conformance, and the heavy cases
+test-long: test-packages assets tools browser ## Ten real minutes of conformance, other players, and the heavy cases
+	@.ci/need $(PLAYER_PACKAGES)
 	cargo build --locked -p rapidrtmp -p rapidrtmp-bench
 	$(NEXTEST) run --workspace --locked --profile long --run-ignored only
 

@@ -1,12 +1,16 @@
 // Plays a stream in headless Chromium and prints one JSON object a quarter of a second.
 // node play.mjs player PAGE_URL          the server's own page
-// node play.mjs stock PLAYLIST_URL HLS   an empty page with that copy of hls.js, low latency, nothing else set
+// node play.mjs stock PLAYLIST_URL HLS   an empty page with that copy of hls.js, nothing set
+// node play.mjs shaka PLAYLIST_URL       an empty page with Shaka, nothing set
+// Where the picture holds a clock (code.mjs), a sample has the seconds from glass to glass of the pictures since the
+// last one.
 // Ends when stdin closes.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { COLUMNS, ROWS, SQUARE, read } from './code.mjs';
 
 const [mode, url, hlsPath] = process.argv.slice(2);
 const profile = mkdtempSync(join(tmpdir(), 'rapidrtmp-browser-'));
@@ -45,25 +49,72 @@ if (mode === 'player') {
   });
   await new Promise((done) => site.listen(0, '127.0.0.1', done));
   await page.goto(`http://127.0.0.1:${site.address().port}/`);
-  await page.addScriptTag({ path: hlsPath });
-  await page.evaluate((source) => {
-    const hls = new Hls({ lowLatencyMode: true });
-    window.hls = hls;
-    window.fatal = [];
-    hls.on(Hls.Events.ERROR, (_, e) => {
-      console.log(`hls.js ${e.fatal ? 'FATAL ' : ''}${e.type} ${e.details} ${e.error?.message ?? ''}`);
-      if (e.fatal) window.fatal.push(`${e.type} ${e.details}`);
-    });
-    const video = document.getElementById('video');
-    hls.loadSource(source);
-    hls.attachMedia(video);
-    hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
-  }, url);
+  await page.evaluate(watchGlass, { columns: COLUMNS, rows: ROWS, square: SQUARE });
+  if (mode === 'stock') {
+    await page.addScriptTag({ path: hlsPath });
+    await page.evaluate(playHls, url);
+  } else {
+    await page.addScriptTag({ path: 'node_modules/shaka-player/dist/shaka-player.compiled.js' });
+    await page.evaluate(playShaka, url);
+  }
+}
+
+// What follows, up to `look`, runs in the page.
+
+function playHls(source) {
+  const hls = new Hls();
+  window.hls = hls;
+  window.fatal = [];
+  hls.on(Hls.Events.ERROR, (_, e) => {
+    console.log(`hls.js ${e.fatal ? 'FATAL ' : ''}${e.type} ${e.details} ${e.error?.message ?? ''}`);
+    if (e.fatal) window.fatal.push(`${e.type} ${e.details}`);
+  });
+  const video = document.getElementById('video');
+  hls.loadSource(source);
+  hls.attachMedia(video);
+  hls.on(Hls.Events.MANIFEST_PARSED, () => video.play());
+}
+
+async function playShaka(source) {
+  shaka.polyfill.installAll();
+  window.fatal = [];
+  const player = new shaka.Player();
+  const problem = (e) => {
+    console.log(`shaka ${e.severity} ${e.category} ${e.code} ${JSON.stringify(e.data ?? '')} ${e.stack ?? ''}`);
+    if (e.severity !== 1) window.fatal.push(`shaka ${e.category} ${e.code}`);
+  };
+  player.addEventListener('error', (e) => problem(e.detail));
+  window.shakaPlayer = player;
+  const video = document.getElementById('video');
+  await player.attach(video);
+  await player.load(source).then(() => video.play()).catch(problem);
+}
+
+// Keeps, for each picture shown, the brightness of the clock's squares and when it was shown.
+function watchGlass({ columns, rows, square }) {
+  const video = document.getElementById('video');
+  const canvas = document.createElement('canvas');
+  canvas.width = columns * 4;
+  canvas.height = rows * 4;
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  window.glass = [];
+  const shown = () => {
+    const at = Date.now();
+    context.drawImage(video, 0, 0, columns * square, rows * square, 0, 0, canvas.width, canvas.height);
+    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    const squares = [];
+    for (let y = 0; y < rows; y += 1) {
+      for (let x = 0; x < columns; x += 1) squares.push(data[((y * 4 + 2) * canvas.width + x * 4 + 2) * 4 + 1]);
+    }
+    window.glass.push({ at, squares });
+    video.requestVideoFrameCallback(shown);
+  };
+  video.requestVideoFrameCallback(shown);
 }
 
 const look = () => page.evaluate(() => {
   const video = document.querySelector('video');
-  if (!video) return { fatal: [] };
+  if (!video) return { fatal: [], glass: [] };
   const quality = video.getVideoPlaybackQuality();
   let luma = 0;
   let contrast = 0;
@@ -91,6 +142,7 @@ const look = () => page.evaluate(() => {
     contrast,
     audioBytes: video.webkitAudioDecodedByteCount ?? 0,
     fatal: window.fatal ?? [],
+    glass: window.glass?.splice(0) ?? [],
   };
 });
 
@@ -98,6 +150,10 @@ const started = Date.now();
 while (!closing) {
   try {
     const sample = await look();
+    sample.glass = sample.glass.flatMap(({ at, squares }) => {
+      const made = read(squares, at);
+      return made === null ? [] : [(at - made) / 1000];
+    });
     console.log(JSON.stringify({ t: (Date.now() - started) / 1000, loads, ...sample }));
   } catch (e) {
     if (!closing) console.error(`look: ${e.message}`);

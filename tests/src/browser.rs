@@ -1,4 +1,4 @@
-//! Headless Chromium with hls.js, driven by `tests/browser/play.mjs`.
+//! Headless Chromium with hls.js or Shaka, driven by `tests/browser/play.mjs`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,8 +14,10 @@ use crate::{Child, wait::workspace};
 pub enum Page {
     /// The server's own player page.
     Player,
-    /// An empty page with stock hls.js in low-latency mode.
+    /// An empty page with stock hls.js, whose default is low-latency mode.
     Stock,
+    /// An empty page with stock Shaka, whose default is low-latency mode.
+    Shaka,
 }
 
 /// The player's state, four times a second.
@@ -40,7 +42,10 @@ pub struct Sample {
     pub contrast: f64,
     /// Bytes of sound decoded.
     pub audio_bytes: u64,
-    /// Fatal errors of hls.js so far.
+    /// Seconds from the making of each picture shown since the last sample; empty unless the picture holds a clock
+    /// ([`publish_clock`](crate::publish_clock)).
+    pub glass: Vec<f64>,
+    /// Fatal errors of the player so far.
     pub fatal: Vec<String>,
     /// Times the page was loaded.
     pub loads: u64,
@@ -55,7 +60,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Opens `url`: the page itself, or the playlist for [`Page::Stock`].
+    /// Opens `url`: the page itself, or the playlist for [`Page::Stock`] and [`Page::Shaka`].
     ///
     /// # Errors
     /// When node cannot be started.
@@ -63,7 +68,12 @@ impl Browser {
         let root = workspace();
         let mut command = Command::new("node");
         command.current_dir(root.join("tests/browser")).arg("play.mjs");
-        command.arg(if page == Page::Player { "player" } else { "stock" }).arg(url);
+        let mode = match page {
+            Page::Player => "player",
+            Page::Stock => "stock",
+            Page::Shaka => "shaka",
+        };
+        command.arg(mode).arg(url);
         command.arg(root.join("assets/hls.min.js"));
         let mut child = Child::start("browser", &mut command)?;
         let stdin = child.stdin();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::{Browser, Encoder, Options, Page, Sample, Server, eventually, fetch};
+use e2e::{Browser, Encoder, Options, Page, Sample, Server, eventually, fetch, publish_clock};
 
 const LIVE: Duration = Duration::from_secs(20);
 const PLAYS: Duration = Duration::from_secs(30);
@@ -140,5 +140,54 @@ async fn the_player_page_plays() -> Result<()> {
     picture_and_sound(&end);
     assert_eq!(end.loads, start.loads);
     browser.close().await?;
+    Ok(())
+}
+
+/// Seconds from glass to glass and pictures shown a second, in one session of eight seconds of which the last five count.
+async fn glass(server: &Server, page: Page) -> Result<(f64, f64)> {
+    let mut browser = Browser::open(page, &server.url("/open/x/index.m3u8"))?;
+    let start = browser.until("it plays", PLAYS, |s| s.frames > 3).await?;
+    let end = browser.until("eight seconds more", PLAYS, |s| s.t > start.t + 8.0).await?;
+    let samples = browser.close().await?;
+    assert!(end.fatal.is_empty(), "the player gave up: {end:?}");
+    let glass: Vec<f64> =
+        samples.iter().filter(|s| s.t > start.t + 3.0).flat_map(|s| s.glass.iter().copied()).collect();
+    let rate = glass.len() as f64 / (end.t - start.t - 3.0);
+    Ok((median(glass), rate))
+}
+
+/// The median of the medians of five sessions, and the median of their pictures a second.
+async fn five_sessions(page: Page) -> Result<(f64, f64)> {
+    let server = Options::open().start().await?;
+    let publishing = publish_clock(&server.rtmp_url("/open/x"))?;
+    ready(&server, 3).await;
+    let (mut figures, mut rates) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        let (figure, rate) = glass(&server, page).await?;
+        figures.push(figure);
+        rates.push(rate);
+    }
+    publishing.finish().await?;
+    let figures_and_rates =
+        format!("{page:?}: glass to glass {figures:.3?} s, pictures a second {rates:.1?}\n");
+    std::io::Write::write_all(&mut std::io::stderr(), figures_and_rates.as_bytes())?;
+    Ok((median(figures), median(rates)))
+}
+
+#[tokio::test]
+#[ignore = "five sessions, a minute: make test-long"]
+async fn stock_hls_js_is_900_ms_from_glass_to_glass() -> Result<()> {
+    let (figure, rate) = five_sessions(Page::Stock).await?;
+    assert!(figure <= 0.9, "{figure:.3} s");
+    assert!(rate >= 15.0, "only {rate:.1} pictures a second were shown and read");
+    Ok(())
+}
+
+#[tokio::test]
+#[ignore = "five sessions, a minute: make test-long"]
+async fn stock_shaka_is_750_ms_from_glass_to_glass() -> Result<()> {
+    let (figure, rate) = five_sessions(Page::Shaka).await?;
+    assert!(figure <= 0.75, "{figure:.3} s");
+    assert!(rate >= 15.0, "only {rate:.1} pictures a second were shown and read");
     Ok(())
 }

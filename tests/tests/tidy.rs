@@ -198,3 +198,16 @@ fn lock_files_pin_by_hash_and_name_no_host() {
         }
     }
 }
+
+/// What stands in backquotes in the table's last column is the name of a test.
+#[test]
+fn every_test_that_conformance_names_exists() {
+    let sources: String =
+        tracked().iter().filter(|f| f.extension().is_some_and(|e| e == "rs")).map(|f| read(f)).collect();
+    let table = read(Path::new("docs/conformance.md"));
+    let column = table.lines().filter_map(|l| l.strip_suffix(" |")?.rsplit(" | ").next());
+    let names: Vec<&str> = column.flat_map(|c| c.split('`').skip(1).step_by(2)).collect();
+    assert!(names.len() > 80, "{} names", names.len());
+    let absent: Vec<_> = names.iter().filter(|n| !sources.contains(&format!("fn {n}("))).collect();
+    assert!(absent.is_empty(), "docs/conformance.md names tests that are not there: {absent:?}");
+}

@@ -29,7 +29,21 @@ pub(crate) struct Seconds(pub(crate) Ticks);
 
 impl std::fmt::Display for Seconds {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let micros = self.0.rescale(1_000_000).max(0);
+        Micros(micros(self.0)).fmt(f)
+    }
+}
+
+/// Microseconds, as [`Seconds`] writes them.
+pub(crate) fn micros(t: Ticks) -> i64 {
+    t.rescale(1_000_000).max(0)
+}
+
+/// Seconds with up to 6 decimals.
+struct Micros(i64);
+
+impl std::fmt::Display for Micros {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let micros = self.0;
         let (whole, mut frac, mut width) = (micros / 1_000_000, micros % 1_000_000, 6);
         while width > 1 && frac % 10 == 0 {
             frac /= 10;
@@ -50,9 +64,10 @@ pub(crate) fn date_line(date: SystemTime) -> String {
     format!("#EXT-X-PROGRAM-DATE-TIME:{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}.{ms:03}Z\n")
 }
 
-pub(crate) fn part_line(out: &mut String, name: ObjectName, duration: Ticks, independent: bool) {
+/// `duration` in microseconds.
+pub(crate) fn part_line(out: &mut String, name: ObjectName, duration: i64, independent: bool) {
     let independent = if independent { ",INDEPENDENT=YES" } else { "" };
-    put!(out, "#EXT-X-PART:DURATION={},URI=\"{name}\"{independent}\n", Seconds(duration));
+    put!(out, "#EXT-X-PART:DURATION={},URI=\"{name}\"{independent}\n", Micros(duration));
 }
 
 pub(crate) fn segment_lines(out: &mut String, name: ObjectName, duration: Ticks, gap: bool) {

@@ -90,6 +90,14 @@ pub(crate) struct Entry {
     seqs: Range<u64>,
 }
 
+/// How far the durations of a segment's parts run ahead of its media, in microseconds, from its second part to the last
+/// but one: less than a fifth of a tick.
+///
+/// Shaka (5.2) places a part anew in its buffer, and throws away its pictures up to the next IDR, when the durations
+/// before it come out lower than its media time by as little as a rounding error. The last part takes the lead back, so
+/// that parts and EXTINF agree; which one is the last is known while segments are as long as the one before.
+const LEAD: i64 = 2;
+
 /// The segment that is being written.
 #[derive(Debug)]
 pub(crate) struct Open {
@@ -101,6 +109,8 @@ pub(crate) struct Open {
     pub(crate) map_changed: bool,
     pub(crate) date: String,
     pub(crate) parts: String,
+    /// Sum of the parts' durations as they are written, in microseconds.
+    written: i64,
     start: SystemTime,
     epoch: Epoch,
     seqs: Range<u64>,
@@ -109,6 +119,16 @@ pub(crate) struct Open {
 impl Open {
     pub(crate) fn has_parts(&self) -> bool {
         !self.seqs.is_empty()
+    }
+
+    /// Writes a part whose end `self.duration` already counts; `last` when the segment is expected to end with it.
+    fn write_part(&mut self, name: ObjectName, target: Ticks, independent: bool, last: bool) {
+        let lead = if last { 0 } else { LEAD };
+        let duration = (lines::micros(self.duration) + lead - self.written).max(0);
+        let most = lines::micros(target).max(duration - lead);
+        let duration = duration.min(most);
+        lines::part_line(&mut self.parts, name, duration, independent);
+        self.written += duration;
     }
 
     fn part_count(&self) -> u32 {
@@ -205,6 +225,7 @@ impl Timeline {
             map_changed,
             date: lines::date_line(date),
             parts: String::new(),
+            written: 0,
             start: date,
             epoch: self.current_epoch(),
             seqs: self.next_seq..self.next_seq,
@@ -228,9 +249,10 @@ impl Timeline {
             if !open.has_parts() {
                 open.independent = independent;
             }
-            lines::part_line(&mut open.parts, name, duration, independent);
-            open.seqs.end = self.next_seq;
             open.duration += duration;
+            let last = self.listed.back().is_some_and(|e| e.segment.duration == open.duration);
+            open.write_part(name, self.settings.part_target, independent, last);
+            open.seqs.end = self.next_seq;
             open.bytes += bytes;
         }
         self.slide();
@@ -292,6 +314,7 @@ impl Timeline {
             map_changed: before.is_none() && map.is_some(),
             date: lines::date_line(date),
             parts: String::new(),
+            written: 0,
             start: date,
             epoch: self.current_epoch(),
             seqs: self.next_seq..self.next_seq,

@@ -103,6 +103,18 @@ impl Window {
         self.0.core.lock().index().ok_or(Unavailable::NotReady)
     }
 
+    /// Waits until something new is listed, at most `limit`; not at all while media is missing, the node shuts down, or
+    /// all places are taken. Cancel-safe.
+    pub async fn advance(&self, limit: Duration) {
+        if self.state() != WindowState::Live || self.0.signal.borrow().released {
+            return;
+        }
+        let Ok(_place) = self.place() else { return };
+        let mut signal = self.0.signal.subscribe();
+        let seen = signal.borrow().edge.next;
+        let _ = timeout(limit, signal.wait_for(|s| s.edge.next != seen || s.edge.ended || s.released)).await;
+    }
+
     /// An object. Only the hinted part is waited for, at most three target durations; whatever else is not there is
     /// answered at once. Cancel-safe.
     pub async fn object(&self, n: ObjectName) -> Object {

@@ -6,12 +6,22 @@
 //!
 //! Pure: wall and media time come in as arguments.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::VecDeque,
+    time::{Duration, SystemTime},
+};
 
 use media::Ticks;
 
 /// How much of the elapsed media time a correction may be: 1 ms a second.
 const SLEW: i64 = 1000;
+
+/// Observations that are kept. An encoder's jitter shows in them, its drift shows in all of them.
+const KEPT: usize = 8;
+/// Dates this close to the wall clock are right.
+const CLOSE: Ticks = Ticks::from_millis(1);
+/// No jitter is like this: the wall clock was set.
+const STEP: Ticks = Ticks::from_millis(1000);
 
 /// Maps the media time of one continuous stretch onto dates.
 ///
@@ -21,12 +31,14 @@ pub(crate) struct ProgramClock {
     /// The date of media time `media`.
     date: SystemTime,
     media: Ticks,
+    /// Wall clock minus date at the last observations, the newest last.
+    errors: VecDeque<Ticks>,
 }
 
 impl ProgramClock {
     /// Starts a stretch: media time `media` happened at `wall`.
     pub(crate) fn anchored(wall: SystemTime, media: Ticks) -> Self {
-        Self { date: wall, media }
+        Self { date: wall, media, errors: VecDeque::from([Ticks::ZERO]) }
     }
 
     /// The date of `media`, which may lie before or after what was observed.
@@ -36,7 +48,9 @@ impl ProgramClock {
 
     /// Takes note that `media` happened at `wall`, and returns its date.
     ///
-    /// Moves the dates towards the wall clock by at most a thousandth of the media time since the last call.
+    /// Moves the dates towards the wall clock by at most a thousandth of the media time since the last call, and only when
+    /// the last observations agree on the side it lies on: players (Shaka) place a segment anew when its date is not
+    /// where the durations before it end, so jitter must not reach the dates.
     /// Media time that stands still or goes back corrects nothing.
     pub(crate) fn observe(&mut self, wall: SystemTime, media: Ticks) -> SystemTime {
         let elapsed = media - self.media;
@@ -45,10 +59,32 @@ impl ProgramClock {
             return predicted;
         }
         let limit = Ticks(elapsed.0 / SLEW);
+        if self.errors.len() == KEPT {
+            self.errors.pop_front();
+        }
         let error = difference(wall, predicted);
-        self.date = shift(predicted, error.clamp(-limit, limit));
+        if error.abs() > STEP {
+            self.errors.clear();
+        }
+        self.errors.push_back(error);
+        let correction = self.agreed().clamp(-limit, limit);
+        for error in &mut self.errors {
+            *error -= correction;
+        }
+        self.date = shift(predicted, correction);
         self.media = media;
         self.date
+    }
+
+    /// The least of the kept errors if all are of one side and none is small; else nothing.
+    fn agreed(&self) -> Ticks {
+        let least = self.errors.iter().min().copied().unwrap_or_default();
+        let most = self.errors.iter().max().copied().unwrap_or_default();
+        match () {
+            () if least > CLOSE => least,
+            () if most < -CLOSE => most,
+            () => Ticks::ZERO,
+        }
     }
 }
 
@@ -93,6 +129,16 @@ mod tests {
         let hour = 3600 * Ticks::RATE;
         let date = clock.observe(at(2 * Ticks::RATE + hour), Ticks(2 * Ticks::RATE));
         assert_eq!(difference(date, at(2 * Ticks::RATE)), Ticks::from_millis(2));
+    }
+
+    #[test]
+    fn jitter_does_not_reach_the_dates() {
+        let mut clock = ProgramClock::anchored(at(0), Ticks::ZERO);
+        let segment = 2 * Ticks::RATE;
+        for n in 1..60 {
+            let late = [0, 27, -9, 18, -27][n as usize % 5] * 90;
+            assert_eq!(clock.observe(at(n * segment + late), Ticks(n * segment)), at(n * segment), "{n}");
+        }
     }
 
     #[test]

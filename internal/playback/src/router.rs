@@ -3,7 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use auth::Policy;
@@ -30,6 +30,11 @@ use crate::{
     seats::Seats,
     target::{BadTarget, Target},
 };
+
+/// A multivariant playlist is answered when the next part is listed, at most this much later: a part of the default length
+/// and a frame. Players take the edge of the media playlist that they load next for the live edge, and stay behind by
+/// the age that its newest part had (docs/decisions/0017-players-start-at-a-fresh-edge.md).
+const TUNE_IN: Duration = Duration::from_millis(250);
 
 /// What serving viewers needs.
 #[derive(Clone)]
@@ -119,6 +124,7 @@ impl Service {
             // Not counted: hls.js sends no session with it, and would be two viewers. Who plays goes on to the media.
             ObjectName::Index => {
                 let rendered = window.index().await?;
+                window.advance(TUNE_IN).await;
                 Ok(playlists::respond(&rendered, CachePolicy::Index, &request.headers))
             }
             ObjectName::Playlist(rendition) => {

@@ -292,3 +292,28 @@ async fn a_draining_node_holds_nobody() {
     assert!(matches!(now!(part), Object::NotFound));
     assert!(now!(ask(&r, 101, Some(0))).is_ok());
 }
+
+/// Starting players are sent on at a fresh edge, and nobody waits where there is none to come.
+#[tokio::test(start_paused = true)]
+async fn an_advance_is_a_new_part_or_the_limit_and_not_waited_for_without_media() {
+    const LIMIT: Duration = Duration::from_millis(250);
+    let (mut w, r) = new_window(WindowOptions::default());
+    let start = Instant::now();
+    r.advance(LIMIT).await;
+    assert_eq!(start.elapsed(), Duration::ZERO, "nothing is listed yet");
+    segment(&mut w);
+    w.open_segment(date(), false);
+    r.advance(LIMIT).await;
+    assert_eq!(start.elapsed(), LIMIT, "no part came");
+    let mut waiting = Box::pin(r.advance(LIMIT));
+    pending!(waiting);
+    push(&mut w, "part");
+    waiting.await;
+    assert_eq!(start.elapsed(), LIMIT, "the part ends the wait");
+    w.push_gap(Ticks::from_millis(2000), date(), bytes::Bytes::from_static(b"styp"));
+    r.advance(LIMIT).await;
+    r.release();
+    r.advance(LIMIT).await;
+    assert_eq!(start.elapsed(), LIMIT, "a gap and a shutdown are not waited for");
+    assert_eq!(r.held(), 0);
+}

@@ -307,3 +307,26 @@ async fn viewers_are_bounded() {
     assert!(v.touch(100_001, Instant::now()));
     assert_eq!(v.count(Instant::now()), 1);
 }
+
+/// Every URI of the playlist, and the init, is there the moment the playlist is.
+#[tokio::test(start_paused = true)]
+async fn clause_8_what_is_listed_can_be_fetched() {
+    let (mut w, r) = new_window(WindowOptions::default());
+    let mut fetched = 0;
+    for _ in 0..6 {
+        segment(&mut w);
+        w.open_segment(date(), false);
+        push(&mut w, "part");
+        let playlist = media(&r).await.plain();
+        let text = std::str::from_utf8(&playlist).unwrap();
+        let named = text.lines().filter(|l| !l.contains("PRELOAD-HINT")).filter_map(|line| {
+            if line.starts_with('#') { line.split("URI=\"").nth(1)?.split('"').next() } else { Some(line) }
+        });
+        for name in named {
+            ready(r.object(ObjectName::parse(name).unwrap()).await);
+            fetched += 1;
+        }
+        w.close_segment();
+    }
+    assert!(fetched > 100, "{fetched}");
+}

@@ -196,3 +196,14 @@ async fn other_methods_are_refused() {
         }
     }
 }
+
+/// Players tune in by `Age` (draft, appendix C); a cache must not mix codings.
+#[tokio::test]
+async fn clause_27_and_45_playlists_say_their_age_and_what_they_vary_by() {
+    let node = Node::live();
+    for url in [MEDIA, "/live/demo/index.m3u8", "/live/demo/media.m3u8?_HLS_msn=100"] {
+        let answer = node.get(url).await;
+        assert_eq!(answer.header("age"), Some("0"), "{url}");
+        assert_eq!(answer.header("vary"), Some("Accept-Encoding"), "{url}");
+    }
+}
