@@ -34,10 +34,26 @@ test: test-packages assets tools browser ## Every test but the long ones
 test-long: test-packages assets tools browser ## Ten real minutes of conformance, other players, and the heavy cases
 	@.ci/need $(PLAYER_PACKAGES)
 	cargo build --locked -p rapidrtmp -p rapidrtmp-bench
-	$(NEXTEST) run --workspace --locked --profile long --run-ignored only
+	# Thousands of connections need as many descriptors, in the test and in the server.
+	ulimit -Sn "$$(ulimit -Hn)"; $(NEXTEST) run --workspace --locked --profile long --run-ignored only
 
-fuzz: build-packages ## The parsers against random input: the property tests with many more cases
+# Each fuzz target runs for so long; what it finds anew is kept below target/.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= $(notdir $(wildcard tests/fuzz/corpus/*))
+# cargo-fuzz passes flags that a stable compiler takes only so. No LTO: it takes the coverage's counters apart.
+FUZZ := RUSTC_BOOTSTRAP=1 CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 target/tools/bin/cargo-fuzz fuzz
+
+fuzz: build-packages target/tools/bin/cargo-fuzz ## The parsers against random input: the property tests with many more cases, then each fuzz target for FUZZ_SECONDS
 	PROPTEST_CASES=$${PROPTEST_CASES:-20000} cargo test --locked --release -p media -p rtmp -p cmaf -p hls
+	for target in $(FUZZ_TARGETS); do \
+	    mkdir -p target/fuzz-corpus/$$target target/fuzz-artifacts/$$target; \
+	    $(FUZZ) run --fuzz-dir tests/fuzz --target-dir target/fuzz --features libfuzzer $$target \
+	        target/fuzz-corpus/$$target tests/fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	        -max_len=16384 -artifact_prefix=target/fuzz-artifacts/$$target/; \
+	done
+
+target/tools/bin/cargo-fuzz: | tools
+	cargo install cargo-fuzz --version 0.13.2 --locked --root target/tools
 
 bench: build-packages assets ## Ten publishers against a fresh server, and what a player sees meanwhile
 	@.ci/need procps

@@ -33,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("rapidrtmp", &["node"]),
     ("rapidrtmp-bench", &["media", "rtmp", "cmaf"]),
     ("e2e", &[]),
+    ("fuzz", &["media", "rtmp", "cmaf", "hls", "auth", "node"]),
 ];
 /// The pure cores: no I/O, no runtime, no clock, so none of these crates.
 const PURE: &[&str] = &["media", "rtmp", "cmaf", "hls"];

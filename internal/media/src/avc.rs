@@ -124,20 +124,23 @@ fn sets(data: &[u8], mask: u8) -> Result<(Vec<&[u8]>, &[u8]), AvcError> {
 
 /// The NAL unit types in a sample with 4-byte lengths; `None` when a length overruns the sample.
 ///
-/// Bounded by the sample: each step consumes at least the four length bytes.
+/// The sample is walked twice and nothing is kept: a list of units of a byte each would be five times the sample.
 pub fn nal_units(sample: &[u8]) -> Option<impl Iterator<Item = (u8, &[u8])>> {
-    let mut units = Vec::new();
     let mut rest = sample;
     while !rest.is_empty() {
-        let (len, tail) = rest.split_first_chunk::<4>()?;
-        let len = u32::from_be_bytes(*len) as usize;
-        let nal = tail.get(..len)?;
-        rest = tail.get(len..)?;
-        if let Some(h) = nal.first() {
-            units.push((h & 0x1f, nal));
-        }
+        take_nal_unit(&mut rest)?;
     }
-    Some(units.into_iter())
+    rest = sample;
+    let units = std::iter::from_fn(move || take_nal_unit(&mut rest));
+    Some(units.filter_map(|nal| Some((nal.first()? & 0x1f, nal))))
+}
+
+/// Takes a unit with its four length bytes off the front; `None` when they overrun.
+fn take_nal_unit<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (len, tail) = rest.split_first_chunk::<4>()?;
+    let (nal, tail) = tail.split_at_checked(u32::from_be_bytes(*len) as usize)?;
+    *rest = tail;
+    Some(nal)
 }
 
 #[cfg(test)]
@@ -184,5 +187,7 @@ mod tests {
         assert_eq!(nal_units(&[0, 0, 0, 1, 0x65]).unwrap().map(|n| n.0).collect::<Vec<_>>(), [5]);
         assert!(nal_units(&[0, 0, 0, 2, 0x65]).is_none());
         assert!(nal_units(&[0, 0, 1]).is_none());
+        let with_empty = [0, 0, 0, 0, 0, 0, 0, 1, 0x41, 0, 0, 0, 0];
+        assert_eq!(nal_units(&with_empty).unwrap().collect::<Vec<_>>(), [(1, &[0x41][..])]);
     }
 }

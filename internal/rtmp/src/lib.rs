@@ -16,6 +16,8 @@ mod command;
 mod demux;
 mod error;
 mod event;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod handshake;
 mod metadata;
 mod session;

@@ -23,12 +23,17 @@ const COMMANDS: u8 = 3;
 const MAX_STREAMS: u32 = 16;
 /// What may come before a publish is answered: clients wait for the answer, so a read's worth is plenty.
 const MAX_HELD: usize = 1 << 20;
+/// Longest message, and all unfinished ones together, before a publish is accepted: commands are small, and whoever
+/// sends them has shown no credentials yet.
+const MAX_COMMAND: usize = 256 << 10;
+const MAX_COMMANDS: usize = 512 << 10;
 /// App and encoder name, for logs.
 const MAX_TEXT: usize = 256;
 /// Between acknowledgements at least, whatever window the peer asks for.
 const MIN_WINDOW: u32 = 4096;
 
-/// Bounds of one connection.
+/// Bounds of one connection. Before its first publish is accepted, messages have 256 KiB at most and unfinished ones
+/// 512 KiB together.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionOptions {
     /// Longest message of any kind but video, in bytes. Default 4 MiB.
@@ -88,6 +93,8 @@ pub struct Session {
     demuxer: Demuxer,
     held: Vec<u8>,
     output: VecDeque<Output>,
+    /// Of the chunk reader, from the first accepted publish on.
+    limits: Limits,
 }
 
 impl Session {
@@ -102,7 +109,12 @@ impl Session {
         Self {
             stage: Stage::New,
             handshake: Some(Handshake::new()),
-            reader: ChunkReader::new(limits),
+            reader: ChunkReader::new(Limits {
+                message: o.max_message.min(MAX_COMMAND),
+                video_message: o.max_video_message.min(MAX_COMMAND),
+                buffered: o.max_buffered.min(MAX_COMMANDS),
+                ..limits
+            }),
             writer: ChunkWriter::new(),
             window: o.window_ack_size,
             peer_window: o.window_ack_size,
@@ -115,6 +127,7 @@ impl Session {
             demuxer: Demuxer::default(),
             held: Vec::new(),
             output: VecDeque::new(),
+            limits,
         }
     }
 
@@ -152,6 +165,7 @@ impl Session {
     pub fn accept_publish(&mut self) {
         let Stage::Pending(stream) = self.stage else { return };
         self.stage = Stage::Publishing(stream);
+        self.reader.set_limits(self.limits);
         self.demuxer = Demuxer::default();
         self.send(CONTROL, &command::stream_begin(stream));
         if self.fc_publish {

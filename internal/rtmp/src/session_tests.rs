@@ -379,6 +379,38 @@ fn what_is_out_of_order_or_broken_ends_the_session() {
     assert!(matches!(after(&[connect("live", ""), streams].concat()), SessionError::Order(_)));
 }
 
+/// Whoever has shown no credentials yet holds half a MiB, a publisher what it needs.
+#[test]
+fn messages_are_small_until_a_publish_is_accepted() {
+    let mut s = Server::new();
+    s.feed(&plain_handshake());
+    let e = s.session.handle_input(&rtmp_header(300 << 10)).unwrap_err();
+    assert_eq!(e, SessionError::Chunk(ChunkError::MessageTooLong(300 << 10)));
+    // Chunks of all but a message's last byte, so that three messages stay open.
+    let (len, mut s) = (200_u32 << 10, Server::new());
+    s.feed(&plain_handshake());
+    s.feed(&chunk(kind::SET_CHUNK_SIZE, 0, 0, &(len - 1).to_be_bytes()));
+    let open = |id: u8| {
+        let mut b = rtmp_header(len);
+        b[0] = id;
+        b.resize(b.len() + len as usize - 1, 0);
+        b
+    };
+    s.feed(&[open(5), open(6)].concat());
+    assert_eq!(s.session.handle_input(&open(7)), Err(SessionError::Chunk(ChunkError::TooMuchBuffered)));
+    let mut s = Server::publishing();
+    s.session.handle_input(&rtmp_header(300 << 10)).unwrap();
+}
+
+/// The header of a video message.
+fn rtmp_header(len: u32) -> Vec<u8> {
+    let mut b = vec![4, 0, 0, 0];
+    b.extend(&len.to_be_bytes()[1..]);
+    b.push(kind::VIDEO);
+    b.extend(1_u32.to_le_bytes());
+    b
+}
+
 // limits-and-faults 3.
 #[test]
 fn other_versions_and_garbage_are_no_handshake() {

@@ -58,7 +58,7 @@ fn apply(config: &mut Config, key: &Key, raw: &Raw, shown: &str, layer: &str) ->
 
 fn apply_file(config: &mut Config, file: &str, text: &str) -> Result<(), ConfigError> {
     let table: toml::Table = toml::from_str(text)
-        .map_err(|e| ConfigError::File { file: file.into(), reason: e.to_string().trim_end().into() })?;
+        .map_err(|e| ConfigError::File { file: file.into(), reason: no_toml(text, &e) })?;
     for (section, value) in table {
         match value {
             value if section == PATHS => config.paths = read_paths(value, file)?,
@@ -78,6 +78,14 @@ fn apply_file(config: &mut Config, file: &str, text: &str) -> Result<(), ConfigE
         }
     }
     Ok(())
+}
+
+/// Where a file is no TOML, and why. `toml` itself would show the line, which may hold a secret.
+fn no_toml(text: &str, e: &toml::de::Error) -> String {
+    let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let (line, column) = (before.lines().count().max(1), before.rsplit('\n').next().unwrap_or_default());
+    let line = line + usize::from(before.ends_with('\n'));
+    format!("line {line}, column {}: {}", column.chars().count() + 1, e.message())
 }
 
 /// The entries of `[[paths]]`. Messages name an entry by its pattern, or by its number if it has none.
@@ -266,6 +274,17 @@ mod tests {
         assert_eq!(e, "HLS_SEGMENT_DURATION in the environment takes a duration such as 2s, 340ms or 1h30m");
         let e = load(&file("[rtmp]\naddr = \"nine\"\n")).unwrap_err().to_string();
         assert!(e.starts_with("rtmp.addr in t.toml takes an address"), "{e}");
+    }
+
+    // limits-and-faults 22.
+    #[test]
+    fn a_file_that_is_no_toml_shows_where_but_no_secret() {
+        let e = load(&file("[auth]\nsecret = \"5ecret\n")).unwrap_err().to_string();
+        assert_eq!(e, "t.toml: line 2, column 17: invalid basic string, expected `\"`");
+        let e = load(&file("[hls]\n\n=")).unwrap_err().to_string();
+        assert!(e.starts_with("t.toml: line 3, column 1: "), "{e}");
+        let e = load(&file("a = 5ecret")).unwrap_err().to_string();
+        assert!(e.starts_with("t.toml: line 1, column ") && !e.contains("5ecret"), "{e}");
     }
 
     #[test]

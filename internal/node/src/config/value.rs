@@ -6,6 +6,9 @@ use std::{
     time::Duration,
 };
 
+/// Ten years: added to any clock it overflows none.
+const MAX_DURATION: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// A value as it stands in a layer, before its key gives it a meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Raw {
@@ -91,7 +94,7 @@ impl Raw {
     }
 }
 
-/// Reads `2s`, `340ms`, `1h30m`, `1.5s`, `0`: numbers with a unit (h, m, s, ms), added up.
+/// Reads `2s`, `340ms`, `1h30m`, `1.5s`, `0`: numbers with a unit (h, m, s, ms), added up, ten years at most.
 ///
 /// # Errors
 /// A text that says what a duration looks like.
@@ -118,6 +121,9 @@ pub fn parse_duration(s: &str) -> Result<Duration, String> {
         let step = Duration::try_from_secs_f64(number * seconds_a_unit).map_err(|_| bad())?;
         total = total.checked_add(step).ok_or_else(bad)?;
         rest = tail;
+    }
+    if total > MAX_DURATION {
+        return Err("takes a duration of ten years at most".into());
     }
     if s.is_empty() { Err(bad()) } else { Ok(total) }
 }
@@ -231,6 +237,8 @@ mod tests {
         for bad in ["", "2", "s", "2 s", "-2s", "2d", "1h30", "1..5s", "9999999999999999999999h", "2s,"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
+        assert_eq!(parse_duration("87600h"), Ok(MAX_DURATION));
+        assert!(parse_duration("87600h1ms").unwrap_err().contains("ten years"));
     }
 
     #[test]

@@ -91,6 +91,11 @@ impl ChunkReader {
         }
     }
 
+    /// What the peer may make the reader hold from now on.
+    pub(crate) const fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Set Chunk Size from the peer (RTMP §5.4.1).
     pub(crate) fn set_chunk_size(&mut self, size: u32) -> Result<(), ChunkError> {
         if !(1..=MAX_CHUNK_SIZE).contains(&size) {
@@ -110,7 +115,7 @@ impl ChunkReader {
     }
 
     /// Bytes held for unfinished messages.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(crate) const fn buffered(&self) -> usize {
         self.buffered
     }
