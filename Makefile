@@ -12,7 +12,7 @@ PLAYER_PACKAGES := mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-p
 	gstreamer1.0-plugins-bad gstreamer1.0-libav
 NEXTEST := target/tools/bin/cargo-nextest nextest
 
-.PHONY: help run serve test test-long fuzz bench assets lint tools browser build-packages test-packages
+.PHONY: help run serve test test-long fuzz bench bench-tools assets lint tools browser build-packages test-packages
 
 help: ## This list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -59,6 +59,10 @@ bench: build-packages assets ## Ten publishers against a fresh server, and what 
 	@.ci/need procps
 	cargo build --locked --release -p rapidrtmp -p rapidrtmp-bench
 	@deploy/bench.sh target/release
+
+bench-tools: build-packages assets ## What deploy/bench/compare.py takes to set servers side by side
+	@.ci/need ffmpeg nginx libnginx-mod-rtmp wrk python3
+	cargo build --locked --release -p rapidrtmp -p rapidrtmp-bench
 
 assets: assets/hls.min.js ## hls.js, pinned by version and integrity, for the server to embed
 
