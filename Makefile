@@ -8,8 +8,7 @@ DEMO_PACKAGES := ffmpeg curl fonts-dejavu-core
 # git lists the work tree to a test, kill (procps) sends signals, python3 serves a folder.
 TEST_PACKAGES := ffmpeg curl fonts-dejavu-core chromium npm git procps python3
 # Players that start on what the server makes.
-PLAYER_PACKAGES := mpv vlc-bin vlc-plugin-base gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
-	gstreamer1.0-plugins-bad gstreamer1.0-libav
+PLAYER_PACKAGES := mpv vlc-bin vlc-plugin-base
 NEXTEST := target/tools/bin/cargo-nextest nextest
 
 .PHONY: help run serve test test-long fuzz bench bench-tools assets lint tools browser build-packages test-packages

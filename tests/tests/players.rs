@@ -62,17 +62,6 @@ async fn mpv_starts_on_one_segment() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-#[ignore = "needs players that make test does not install: make test-long"]
-async fn gstreamers_hlsdemux2_starts_on_one_segment() -> Result<()> {
-    let (_server, _publishing, url) = one_segment_old().await?;
-    let mut gst = Command::new("gst-launch-1.0");
-    gst.args(["-v", "uridecodebin3", &format!("uri={url}"), "!", "video/x-raw", "!", "fakesink"]);
-    let words = plays("gst-launch-1.0", gst.args(["num-buffers=60"]).env("GST_DEBUG", "0")).await?;
-    assert!(words.contains("GstHLSDemux2") && words.contains("Got EOS"), "{words}");
-    Ok(())
-}
-
 /// VLC transcodes what it decoded into a file, which ffprobe counts.
 #[tokio::test]
 #[ignore = "needs players that make test does not install: make test-long"]
