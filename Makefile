@@ -11,7 +11,7 @@ TEST_PACKAGES := ffmpeg curl fonts-dejavu-core chromium npm git procps python3
 PLAYER_PACKAGES := mpv vlc-bin vlc-plugin-base
 NEXTEST := target/tools/bin/cargo-nextest nextest
 
-.PHONY: help run serve test test-long fuzz bench bench-tools assets lint tools browser build-packages test-packages
+.PHONY: help run serve test test-long fuzz bench bench-tools assets lint tools encoder browser build-packages test-packages
 
 help: ## This list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -26,11 +26,11 @@ serve: build-packages assets ## The server alone, optimised
 	cargo build --locked --release -p rapidrtmp
 	@exec target/release/rapidrtmp serve
 
-test: test-packages assets tools browser ## Every test but the long ones
+test: test-packages assets tools encoder browser ## Every test but the long ones
 	cargo build --locked -p rapidrtmp -p rapidrtmp-bench
 	$(NEXTEST) run --workspace --locked
 
-test-long: test-packages assets tools browser ## Ten real minutes of conformance, other players, and the heavy cases
+test-long: test-packages assets tools encoder browser ## Ten real minutes of conformance, other players, and the heavy cases
 	@.ci/need $(PLAYER_PACKAGES)
 	cargo build --locked -p rapidrtmp -p rapidrtmp-bench
 	# Thousands of connections need as many descriptors, in the test and in the server.
@@ -84,6 +84,13 @@ target/tools/.installed: .ci/tools.txt
 	@.ci/need python3 python3-venv
 	python3 -m venv target/tools
 	target/tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r .ci/tools.txt
+	@touch $@
+
+encoder: tools target/tools/.encoder
+
+# ffmpeg 9, for tests: Debian's does not send Enhanced RTMP.
+target/tools/.encoder: .ci/encoder.txt target/tools/.installed
+	target/tools/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r .ci/encoder.txt
 	@touch $@
 
 browser: test-packages tests/browser/node_modules/.package-lock.json

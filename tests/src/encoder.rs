@@ -1,13 +1,18 @@
 //! ffmpeg as a publisher.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use tokio::process::Command;
 
-use crate::Child;
+use crate::{Child, wait::workspace};
 
 const FONT: &str = "/usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf";
+
+/// What Debian's ffmpeg sends in FLV.
+const H264: &[&str] =
+    &["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-b:v", "1M", "-sc_threshold", "0"];
+const AAC: &[&str] = &["-c:a", "aac", "-b:a", "96k"];
 
 /// What to encode: a moving test picture with a burned-in clock and a tone, in real time.
 #[derive(Clone, Debug)]
@@ -30,6 +35,14 @@ pub struct Encoder {
     pub flash: bool,
     /// Audio samples a second.
     pub sample_rate: u32,
+    /// The video encoder and its options.
+    pub video_coding: &'static [&'static str],
+    /// The audio encoder and its options.
+    pub audio_coding: &'static [&'static str],
+    /// As fast as frames come in, or faster.
+    pub real_time: bool,
+    /// With ffmpeg 9 (`make encoder`), which speaks Enhanced RTMP.
+    pub enhanced: bool,
 }
 
 impl Default for Encoder {
@@ -44,8 +57,24 @@ impl Default for Encoder {
             audio: true,
             flash: false,
             sample_rate: 48_000,
+            video_coding: H264,
+            audio_coding: AAC,
+            real_time: true,
+            enhanced: false,
         }
     }
+}
+
+/// ffmpeg 9 as `make encoder` installs it.
+///
+/// # Panics
+/// When it is not there.
+fn ffmpeg_9() -> PathBuf {
+    let folder = |path: PathBuf| std::fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.path());
+    folder(workspace().join("target/tools/lib"))
+        .flat_map(|python| folder(python.join("site-packages/imageio_ffmpeg/binaries")))
+        .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("ffmpeg-")))
+        .expect("ffmpeg 9 is missing: make encoder")
 }
 
 /// A running publisher.
@@ -68,9 +97,16 @@ impl Encoder {
     /// # Errors
     /// When ffmpeg cannot be started.
     pub fn publish_with(&self, url: &str, output: &[&str]) -> Result<Publishing> {
-        let mut command = Command::new("ffmpeg");
-        command.args(["-nostdin", "-hide_banner", "-loglevel", "warning", "-re"]);
-        command.args(self.arguments()).args(["-f", "flv"]).args(output).arg(url);
+        let mut command = if self.enhanced { Command::new(ffmpeg_9()) } else { Command::new("ffmpeg") };
+        command.args(["-nostdin", "-hide_banner", "-loglevel", "warning"]);
+        if self.real_time {
+            command.arg("-re");
+        }
+        command.args(self.arguments()).args(["-f", "flv"]);
+        if self.enhanced {
+            command.args(["-rtmp_enhanced_codecs", "hvc1,av01,vp09"]);
+        }
+        command.args(output).arg(url);
         Ok(Publishing { child: Child::start("ffmpeg", &mut command)? })
     }
 
@@ -87,18 +123,7 @@ impl Encoder {
             put(&["-t", &seconds.to_string()]);
         }
         if self.video {
-            put(&[
-                "-c:v",
-                "libx264",
-                "-preset",
-                "ultrafast",
-                "-pix_fmt",
-                "yuv420p",
-                "-b:v",
-                "1M",
-                "-sc_threshold",
-                "0",
-            ]);
+            put(self.video_coding);
             put(&[
                 "-g",
                 &self.gop.to_string(),
@@ -109,7 +134,7 @@ impl Encoder {
             ]);
         }
         if self.audio {
-            put(&["-c:a", "aac", "-b:a", "96k"]);
+            put(self.audio_coding);
         }
         a
     }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use media::{AacConfig, Ticks};
+use media::{Sound, Ticks};
 
 /// Frames that may wait for pictures: over 5 s at the shortest frame; the oldest is dropped beyond.
 const MAX_QUEUE: usize = 512;
@@ -15,9 +15,11 @@ const SMOOTHING: f64 = 32.0;
 pub(crate) struct AudioSample {
     /// Position in samples on the epoch's timeline.
     pub(crate) at: i64,
-    /// In samples.
+    /// In samples: to where the next one goes.
     pub(crate) duration: u32,
-    /// One raw AAC frame.
+    /// In samples: what the frame holds.
+    holds: i64,
+    /// One raw frame or packet.
     pub(crate) data: Bytes,
 }
 
@@ -31,6 +33,7 @@ impl AudioSample {
 #[derive(Debug)]
 pub(crate) struct AudioTimeline {
     rate: u32,
+    /// Samples in the last frame, or in the frames to be expected.
     frame: i64,
     /// Where the next frame goes.
     next: Option<i64>,
@@ -43,9 +46,9 @@ pub(crate) struct AudioTimeline {
 
 impl AudioTimeline {
     /// Starts at or after `floor` (ticks).
-    pub(crate) fn new(config: &AacConfig, floor: i64) -> Self {
-        let frame = i64::from(config.frame_samples.max(1));
-        let rate = config.sample_rate.max(1);
+    pub(crate) fn new(sound: Sound, floor: i64) -> Self {
+        let frame = i64::from(sound.frame_samples.max(1));
+        let rate = sound.sample_rate.max(1);
         let floor = Ticks(floor).rescale(rate);
         Self { rate, frame, next: None, floor, drift: 0.0, queue: VecDeque::new() }
     }
@@ -55,10 +58,26 @@ impl AudioTimeline {
         self.ticks(self.frame)
     }
 
-    /// Whole frames in `span` ticks, at least one.
-    pub(crate) fn frames_in(&self, span: i64) -> usize {
-        let samples = span as i128 * i128::from(self.rate) / i128::from(Ticks::RATE);
-        (samples / i128::from(self.frame)).max(1) as usize
+    /// What whole frames of the last one's length take of `span` ticks, at least one; in ticks.
+    pub(crate) fn whole_frames(&self, span: i64) -> f64 {
+        let frame = self.frame as f64 * Ticks::RATE as f64 / f64::from(self.rate);
+        (span as f64 / frame).floor().max(1.0) * frame
+    }
+
+    /// How many of the first waiting frames fit `span` ticks, at least one; and whether one more of the last one's length
+    /// would not.
+    pub(crate) fn fit(&self, span: i64) -> (usize, bool) {
+        let span = i128::from(span) * i128::from(self.rate) / i128::from(Ticks::RATE);
+        let (mut n, mut held, mut last) = (0, 0, i128::from(self.frame));
+        for sample in &self.queue {
+            last = i128::from(sample.holds);
+            if n > 0 && held + last > span {
+                return (n, true);
+            }
+            held += last;
+            n += 1;
+        }
+        (n, n > 0 && held + last > span)
     }
 
     fn ticks(&self, samples: i64) -> i64 {
@@ -97,8 +116,10 @@ impl AudioTimeline {
         Some(self.ticks(last.end()))
     }
 
-    /// Takes a frame with the timestamp `dts`. A frame that would overlap by more than 200 ms is dropped.
-    pub(crate) fn push(&mut self, dts: i64, data: Bytes) {
+    /// Takes a frame of so many samples with the timestamp `dts`. A frame that would overlap by more than 200 ms is
+    /// dropped.
+    pub(crate) fn push(&mut self, dts: i64, samples: u32, data: Bytes) {
+        self.frame = i64::from(samples.max(1));
         let want = Ticks(dts).rescale(self.rate);
         let at = match self.next {
             None if want < self.floor => return,
@@ -110,12 +131,12 @@ impl AudioTimeline {
         };
         let nudge = self.nudge();
         self.drift -= nudge as f64;
-        let duration = self.frame + nudge;
+        let duration = (self.frame + nudge).max(1);
         self.next = Some(at + duration);
         if self.queue.len() >= MAX_QUEUE {
             self.queue.pop_front();
         }
-        self.queue.push_back(AudioSample { at, duration: duration as u32, data });
+        self.queue.push_back(AudioSample { at, duration: duration as u32, holds: self.frame, data });
     }
 
     /// The position of a frame that should follow at `next` and says `want`.
@@ -172,20 +193,19 @@ impl AudioTimeline {
 mod tests {
     use super::*;
 
-    fn config(rate: u32) -> AacConfig {
-        let asc = Bytes::from_static(&[0x11, 0x90]);
-        AacConfig { asc, object_type: 2, sample_rate: rate, channels: 2, frame_samples: 1024 }
+    fn aac(rate: u32) -> Sound {
+        Sound { sample_rate: rate, channels: 2, frame_samples: 1024 }
     }
 
     /// Feeds `hours` of sound whose clock is off by `ppm`; gives the worst error in ms and the nudges.
     fn run(rate: u32, ppm: f64, hours: f64) -> (f64, u64) {
-        let mut audio = AudioTimeline::new(&config(rate), 0);
+        let mut audio = AudioTimeline::new(aac(rate), 0);
         let (mut worst, mut nudged, mut out) = (0.0f64, 0, Vec::new());
         let frames = (hours * 3600.0 * f64::from(rate) / 1024.0) as u64;
         let mut end = 0;
         for i in 0..frames {
             let secs = i as f64 * 1024.0 / f64::from(rate) * (1.0 + ppm / 1e6);
-            audio.push((secs * 1000.0).floor() as i64 * 90, Bytes::new());
+            audio.push((secs * 1000.0).floor() as i64 * 90, 1024, Bytes::new());
             audio.take(1, &mut out);
             for s in out.drain(..) {
                 assert_eq!(s.at, end, "continuous");
@@ -217,12 +237,39 @@ mod tests {
 
     #[test]
     fn a_hole_is_jumped_and_an_overlap_dropped() {
-        let mut audio = AudioTimeline::new(&config(48_000), 0);
-        audio.push(0, Bytes::new());
-        audio.push(90_000, Bytes::new());
-        audio.push(0, Bytes::new());
+        let mut audio = AudioTimeline::new(aac(48_000), 0);
+        audio.push(0, 1024, Bytes::new());
+        audio.push(90_000, 1024, Bytes::new());
+        audio.push(0, 1024, Bytes::new());
         let mut out = Vec::new();
         audio.take(9, &mut out);
         assert_eq!(out.iter().map(|s| (s.at, s.duration)).collect::<Vec<_>>(), [(0, 48_000), (48_000, 1024)]);
+    }
+
+    // RFC 6716 §3.1: packets of 2.5 to 120 ms, and an encoder may change their length as it goes.
+    #[test]
+    fn frames_of_any_length_follow_each_other_and_fill_a_span() {
+        let opus = Sound { sample_rate: 48_000, channels: 2, frame_samples: 960 };
+        let mut audio = AudioTimeline::new(opus, 0);
+        let (mut ms, mut out) = (0.0_f64, Vec::new());
+        for samples in [960, 960, 120, 120, 2_880, 5_760, 960] {
+            audio.push(ms.floor() as i64 * 90, samples, Bytes::new());
+            ms += f64::from(samples) / 48.0;
+        }
+        let fit = |ms: i64| audio.fit(ms * 90);
+        // 20 + 20 + 2.5 + 2.5 + 60 + 120 + 20 ms.
+        assert_eq!([fit(1), fit(20), fit(41), fit(45)], [(1, true), (1, true), (2, true), (4, true)]);
+        assert_eq!(
+            [fit(224), fit(225), fit(250), fit(264), fit(265)],
+            [(5, true), (6, true), (7, true), (7, true), (7, false)]
+        );
+        audio.take(9, &mut out);
+        let mut end = 0;
+        for s in &out {
+            assert_eq!(s.at, end, "no hole, no overlap");
+            end += i64::from(s.duration);
+        }
+        assert_eq!(end, 11_760);
+        assert_eq!(audio.fit(100), (0, false));
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use media::{CodecConfig, Frame, Ticks, Track, TrackKind, Tracks};
+use media::{Frame, Ticks, Track, TrackKind, Tracks};
 
 use crate::{
     MuxError, MuxWarning, MuxerOptions, Output,
@@ -216,8 +216,8 @@ impl Muxer {
 
     fn announced_rate(&self) -> Option<f64> {
         let track = self.layout.video.as_ref().or(self.tracks.video.as_ref());
-        let sps = track.and_then(|t| if let CodecConfig::Avc(c) = &t.config { c.frame_rate } else { None });
-        self.tracks.metadata.frame_rate.or(sps)
+        let own = track.and_then(|t| t.config.picture()?.frame_rate);
+        self.tracks.metadata.frame_rate.or(own)
     }
 
     fn hint(&mut self) {
@@ -276,10 +276,8 @@ impl Muxer {
 
     fn set_layout(&mut self, layout: Layout) -> Result<(), MuxError> {
         if !same(&self.layout.audio, layout.audio.as_ref()) || self.audio.is_none() {
-            self.audio = match layout.audio.as_ref().map(|t| &t.config) {
-                Some(CodecConfig::Aac(c)) => Some(AudioTimeline::new(c, self.end)),
-                _ => None,
-            };
+            let sound = layout.audio.as_ref().and_then(|t| t.config.sound());
+            self.audio = sound.map(|sound| AudioTimeline::new(sound, self.end));
             self.last_audio = None;
             self.audio_offset = 0;
         }
@@ -411,8 +409,8 @@ impl Muxer {
         self.audio_offset = 0;
         self.stray = 0;
         self.video.cadence.resync();
-        if let Some(CodecConfig::Aac(c)) = self.layout.audio.as_ref().map(|t| &t.config) {
-            self.audio = Some(AudioTimeline::new(c, self.end));
+        if let Some(sound) = self.layout.audio.as_ref().and_then(|t| t.config.sound()) {
+            self.audio = Some(AudioTimeline::new(sound, self.end));
         }
     }
 
@@ -439,7 +437,7 @@ impl Muxer {
             return Ok(());
         }
         if let Some(audio) = &mut self.audio {
-            audio.push(dts, frame.data);
+            audio.push(dts, frame.track.config.frame_samples(&frame.data), frame.data);
             // Sound that was held for this picture says nothing about the next one.
             self.darkness += if now.is_some() { audio.frame() } else { 0 };
         }
@@ -492,7 +490,7 @@ impl Muxer {
             self.close_part(None, true);
         }
         if let Some(audio) = &mut self.audio {
-            audio.push(dts, frame.data);
+            audio.push(dts, frame.track.config.frame_samples(&frame.data), frame.data);
         }
         if self.audio.as_ref().is_some_and(|a| a.len() > 0) {
             self.opened_at = self.opened_at.or(now);
@@ -503,8 +501,8 @@ impl Muxer {
 
     fn close_sound_parts(&mut self) {
         while let Some(audio) = &self.audio {
-            let n = audio.frames_in(self.options.part_target.0 - ROUNDING_MARGIN);
-            if audio.len() < n {
+            let (n, whole) = audio.fit(self.options.part_target.0 - ROUNDING_MARGIN);
+            if !whole {
                 return;
             }
             self.close_sound_part(n);
@@ -516,7 +514,7 @@ impl Muxer {
         while let Some(audio) = &self.audio
             && audio.len() > 0
         {
-            let n = audio.frames_in(self.options.part_target.0 - ROUNDING_MARGIN).min(audio.len());
+            let (n, _) = audio.fit(self.options.part_target.0 - ROUNDING_MARGIN);
             self.close_sound_part(n);
         }
     }
@@ -632,8 +630,7 @@ impl Muxer {
         let frame = match (&self.layout.video, &self.audio) {
             (Some(_), _) => self.video.misfit(),
             (None, Some(audio)) => {
-                let part = audio.frame() as f64
-                    * audio.frames_in(self.options.part_target.0 - ROUNDING_MARGIN) as f64;
+                let part = audio.whole_frames(self.options.part_target.0 - ROUNDING_MARGIN);
                 (part < 0.85 * target || part > target).then(|| audio.frame() as f64)
             }
             (None, None) => None,

@@ -20,4 +20,4 @@ pub use directives::{DirectiveError, Directives};
 pub use edge::{Decision, Edge};
 pub use settings::{InvalidSettings, Settings};
 pub use timeline::{Retired, Segment, Timeline};
-pub use variant::Variant;
+pub use variant::{Variant, VideoRange};

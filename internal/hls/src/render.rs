@@ -71,6 +71,9 @@ impl Timeline {
         if let Some(rate) = variant.frame_rate.filter(|r| r.is_finite() && *r > 0.0) {
             put!(out, ",FRAME-RATE={rate:.3}");
         }
+        if let Some(range) = variant.video_range {
+            put!(out, ",VIDEO-RANGE={}", range.as_str());
+        }
         put!(out, "\n{}\n", RenditionName::Media);
         Some(out)
     }

@@ -1,6 +1,6 @@
 //! One connection, from its handshake to its end.
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use live::CloseReason;
 use rtmp::{Event, Output, PublishRequest, Refusal, SessionError};
@@ -205,6 +205,9 @@ impl Connection {
         let stream = p.stream.clone();
         let mut closed = pin!(stream.closed());
         let mut cancelled = pin!(self.cancel.cancelled());
+        // Once the client was asked to connect anew: when its time to do so is over.
+        let mut leaving = pin!(sleep(Duration::ZERO));
+        let mut asked = false;
         let mut silent = pin!(sleep_until(p.last_media + idle));
         // What came behind the publish command waits in the session.
         let mut result = socket.session.handle_input(&[]).map_err(Broken::Protocol);
@@ -228,7 +231,14 @@ impl Connection {
             tokio::select! {
                 biased;
                 reason = &mut closed => return Ok(reason),
-                () = &mut cancelled => return Ok(CloseReason::Draining),
+                () = &mut cancelled, if !asked => {
+                    if !self.ask_to_reconnect(socket) {
+                        return Ok(CloseReason::Draining);
+                    }
+                    asked = true;
+                    leaving.as_mut().reset(Instant::now() + self.shared.options.reconnect_grace);
+                }
+                () = &mut leaving, if asked => return Ok(CloseReason::Draining),
                 () = sleep(pause.map(|p| p.time).unwrap_or_default()), if pause.is_some() => {
                     p.last_media = Instant::now();
                 }
@@ -244,6 +254,12 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Enhanced RTMP 2, "Reconnect Request": the old server goes on until the client leaves, here for a bounded time.
+    fn ask_to_reconnect(&self, socket: &mut Socket) -> bool {
+        let to = self.shared.options.reconnect_to.as_deref();
+        socket.session.request_reconnect(to, "The server is shutting down.")
     }
 
     /// What the session gave, into the stream, until that ends it or the pace asks for a pause.

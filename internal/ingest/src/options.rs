@@ -40,6 +40,10 @@ pub struct IngestOptions {
     pub takeover: PerPath<Takeover>,
     /// How far media time may run ahead of the wall clock before reading pauses. Default 10 s.
     pub max_ahead: Duration,
+    /// Where encoders are told to connect when this node stops, a `tcUrl`; `None`: to where they are connected.
+    pub reconnect_to: Option<String>,
+    /// How long an encoder that was told so may go on before it is closed. Default 1 s.
+    pub reconnect_grace: Duration,
     /// Bounds of one RTMP session.
     pub session: SessionOptions,
     /// Bounds of a stream's ring.
@@ -60,6 +64,8 @@ impl IngestOptions {
             max_streams: 1000,
             takeover: PerPath::default(),
             max_ahead: Duration::from_secs(10),
+            reconnect_to: None,
+            reconnect_grace: Duration::from_secs(1),
             session: SessionOptions::default(),
             stream: StreamOptions::default(),
         }

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::bits::Bits;
+
 const RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 /// A real AudioSpecificConfig has 2 to 5 bytes; program configs make it longer, never this long.
@@ -46,14 +48,14 @@ impl AacConfig {
         if asc.len() > MAX_BYTES {
             return Err(AacError::Length);
         }
-        let mut bits = Bits { data: asc, at: 0 };
-        let object_type = bits.object_type()?;
-        let sample_rate = bits.rate()?;
-        let channels = bits.take(4)? as u8;
+        let bits = &mut Bits::new(asc);
+        let object_type = read_object_type(bits)?;
+        let sample_rate = rate(bits)?;
+        let channels = take(bits, 4)? as u8;
         let core = match object_type {
             5 | 29 => {
-                bits.rate()?;
-                bits.object_type()?
+                rate(bits)?;
+                read_object_type(bits)?
             }
             1..=4 => object_type,
             other => return Err(AacError::ObjectType(other)),
@@ -61,7 +63,7 @@ impl AacConfig {
         if !(1..=4).contains(&core) {
             return Err(AacError::ObjectType(core));
         }
-        let frame_samples = if bits.take(1)? == 1 { 960 } else { 1024 };
+        let frame_samples = if take(bits, 1)? == 1 { 960 } else { 1024 };
         Ok(Self { asc: asc.clone(), object_type, sample_rate, channels, frame_samples })
     }
 
@@ -71,36 +73,23 @@ impl AacConfig {
     }
 }
 
-struct Bits<'a> {
-    data: &'a [u8],
-    at: usize,
+fn read_object_type(bits: &mut Bits<'_>) -> Result<u8, AacError> {
+    Ok(match take(bits, 5)? {
+        31 => 32 + take(bits, 6)? as u8,
+        t => t as u8,
+    })
 }
 
-impl Bits<'_> {
-    fn take(&mut self, n: usize) -> Result<u32, AacError> {
-        let mut v = 0;
-        for _ in 0..n {
-            let byte = self.data.get(self.at / 8).ok_or(AacError::Length)?;
-            v = v << 1 | u32::from(byte >> (7 - self.at % 8) & 1);
-            self.at += 1;
-        }
-        Ok(v)
-    }
+fn rate(bits: &mut Bits<'_>) -> Result<u32, AacError> {
+    let rate = match take(bits, 4)? as usize {
+        15 => take(bits, 24)?,
+        index => RATES.get(index).copied().ok_or(AacError::Rate)?,
+    };
+    if (7_350..=96_000).contains(&rate) { Ok(rate) } else { Err(AacError::Rate) }
+}
 
-    fn object_type(&mut self) -> Result<u8, AacError> {
-        Ok(match self.take(5)? {
-            31 => 32 + self.take(6)? as u8,
-            t => t as u8,
-        })
-    }
-
-    fn rate(&mut self) -> Result<u32, AacError> {
-        let rate = match self.take(4)? as usize {
-            15 => self.take(24)?,
-            index => RATES.get(index).copied().ok_or(AacError::Rate)?,
-        };
-        if (7_350..=96_000).contains(&rate) { Ok(rate) } else { Err(AacError::Rate) }
-    }
+fn take(bits: &mut Bits<'_>, n: u32) -> Result<u32, AacError> {
+    bits.take(n).ok_or(AacError::Length)
 }
 
 #[cfg(test)]

@@ -15,8 +15,9 @@ pub struct Frame {
     pub dts: Ticks,
     /// Presentation time; may be before or after `dts`.
     pub pts: Ticks,
-    /// Decoding can start here (an IDR picture; every audio frame).
+    /// Decoding can start here (an IDR, or another random access point; every audio frame).
     pub key: bool,
-    /// The payload in the form that MP4 samples have: for H.264 NAL units with 4-byte lengths, for AAC a raw frame.
+    /// The payload in the form that MP4 samples have: for H.264 and H.265 NAL units with 4-byte lengths, for AV1 a
+    /// temporal unit without delimiters, for VP9 a frame or superframe, for sound one frame or packet.
     pub data: Bytes,
 }

@@ -1,6 +1,6 @@
 //! What each role is made of. Only `all-in-one` exists yet: everything in one process, nothing to install.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use auth::{AdminRule, Policy, Tokens};
 use axum::Router;
@@ -124,6 +124,9 @@ fn ingest_of(config: &Config, node: NodeId) -> IngestOptions {
             TakeoverPolicy::Takeover => Takeover::Takeover,
             TakeoverPolicy::Reject => Takeover::Reject,
         }),
+        reconnect_to: config.rtmp.reconnect_to.clone(),
+        // Ingest has a quarter of the time to drain; half of that is left for the goodbye.
+        reconnect_grace: (config.node.drain_timeout / 8).min(Duration::from_secs(1)),
         ..IngestOptions::new(node)
     }
 }

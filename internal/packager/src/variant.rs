@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use hls::Variant;
-use media::{CodecConfig, Metadata, Track};
+use hls::{Variant, VideoRange};
+use media::{Metadata, Track};
 
 /// Describes the tracks of an init. `frame_rate` is what the muxer measured; until it has, the encoder's word counts.
 pub(crate) fn describe(tracks: &[Arc<Track>], metadata: &Metadata, frame_rate: Option<f64>) -> Variant {
-    let video = tracks.iter().find_map(|t| match &t.config {
-        CodecConfig::Avc(avc) => Some(avc),
-        CodecConfig::Aac(_) => None,
-    });
+    let video = tracks.iter().find_map(|t| t.config.picture());
+    // A metadata frame is the encoder's last word on colours.
+    let transfer = metadata.color.and_then(|c| c.transfer).or(video.and_then(|v| v.transfer));
     Variant {
         codecs: tracks.iter().map(|t| t.config.rfc6381()).collect(),
         resolution: video.map(|v| (v.width, v.height)),
         frame_rate: video.and_then(|v| frame_rate.or(v.frame_rate).or(metadata.frame_rate)),
+        video_range: video.and(transfer).and_then(VideoRange::from_transfer),
         announced_bitrate: announced(metadata, video.is_some()),
     }
 }

@@ -27,6 +27,7 @@
   let seekingSelf = false;
   let gapSince = 0; // the stream itself paused: since when it plays again, or Infinity while it does not
   let detailsTimer = 0;
+  let codecs = ''; // what the stream has, by its short names
   let loaded = []; // [time, bytes, seconds of media], the last few seconds
 
   window.rapidrtmp = Object.freeze({
@@ -123,17 +124,26 @@
   function onFatal(data) {
     const { ErrorTypes } = window.Hls;
     const status = data.response ? data.response.code : 0;
-    if (data.type === ErrorTypes.MEDIA_ERROR && mediaErrors < 2) {
+    const codec = /Codecs?Error$/.test(data.details);
+    if (data.type === ErrorTypes.MEDIA_ERROR && !codec && mediaErrors < 2) {
       mediaErrors += 1;
       hls.recoverMediaError();
       play();
     } else if (status === 404 || status === 410) {
       later('waiting', 'This stream has not started yet.');
+    } else if (codec) {
+      later('error', cannotPlay());
     } else if (data.type === ErrorTypes.NETWORK_ERROR) {
       later('offline', status ? `The server answered ${status}. Trying again.` : 'No connection. Trying again.');
     } else {
       later('error', `Playback failed (${data.details}). Trying again.`);
     }
+  }
+
+  // Which browsers decode what differs by system, too: H.265 plays where there is hardware for it.
+  function cannotPlay() {
+    return codecs ? `This browser cannot play ${codecs}. Try another one.`
+      : 'This browser cannot play the codecs of this stream. Try another one.';
   }
 
   // Asks for the playlist after a pause that grows, and starts over once it is live.
@@ -254,6 +264,7 @@
     clearTimeout(detailsTimer);
     const info = await about().catch(() => null);
     const warnings = info && Array.isArray(info.warnings) ? info.warnings : [];
+    codecs = info ? [info.videoCodec, info.audioCodec].filter(Boolean).join(' and ') : '';
     byId('viewers').textContent = info && Number.isFinite(info.viewers) ? String(info.viewers) : '–';
     byId('warnings').replaceChildren(...warnings.map((text) => {
       const item = document.createElement('li');

@@ -20,6 +20,24 @@ pub(crate) struct Clock {
     audio: Option<Ticks>,
 }
 
+/// What a message says of its time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stamp {
+    /// The message's, in ms.
+    pub(crate) timestamp: u32,
+    /// Decode to presentation, in ms.
+    pub(crate) composition: i32,
+    /// On top of the timestamp, in ns below a millisecond (Enhanced RTMP 2, `TimestampOffsetNano`).
+    pub(crate) nanos: u32,
+}
+
+impl Stamp {
+    const fn part_of_millisecond(self) -> Ticks {
+        // 100,000 ns are 9 ticks; to the nearest.
+        Ticks((self.nanos as i64 * 9 + 50_000) / 100_000)
+    }
+}
+
 /// When a frame is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Times {
@@ -29,16 +47,10 @@ pub(crate) struct Times {
 }
 
 impl Clock {
-    /// Dates a frame sent at `timestamp` with a composition offset, both in ms.
-    pub(crate) fn date(
-        &mut self,
-        kind: TrackKind,
-        timestamp: u32,
-        composition: i32,
-        warn: &mut impl FnMut(Warning),
-    ) -> Times {
-        let ms = self.unwrap(timestamp, warn);
-        let sent = Ticks::from_millis(ms);
+    /// Dates a frame.
+    pub(crate) fn date(&mut self, kind: TrackKind, stamp: Stamp, warn: &mut impl FnMut(Warning)) -> Times {
+        let ms = self.unwrap(stamp.timestamp, warn);
+        let sent = Ticks::from_millis(ms) + stamp.part_of_millisecond();
         let last = match kind {
             TrackKind::Video => &mut self.video,
             TrackKind::Audio => &mut self.audio,
@@ -55,7 +67,7 @@ impl Clock {
             dts = before + Ticks(1);
         }
         *last = Some(dts);
-        Times { dts, pts: sent + Ticks::from_millis(i64::from(composition)) }
+        Times { dts, pts: sent + Ticks::from_millis(i64::from(stamp.composition)) }
     }
 
     /// The time nearest to the last one, modulo 2^32, or 2^24 for senders that wrap there.
@@ -88,9 +100,14 @@ mod tests {
 
     use super::*;
 
+    fn stamp(timestamp: u32, composition: i32, nanos: u32) -> Stamp {
+        Stamp { timestamp, composition, nanos }
+    }
+
     fn run(clock: &mut Clock, kind: TrackKind, ts: u32) -> (i64, Vec<Warning>) {
         let mut warnings = Vec::new();
-        let t = clock.date(kind, ts, 0, &mut |w| warnings.push(w));
+        let stamp = Stamp { timestamp: ts, ..Stamp::default() };
+        let t = clock.date(kind, stamp, &mut |w| warnings.push(w));
         (t.dts.0, warnings)
     }
 
@@ -139,7 +156,7 @@ mod tests {
         let mut c = Clock::default();
         run(&mut c, TrackKind::Video, 5_000);
         let mut w = Vec::new();
-        let t = c.date(TrackKind::Video, 4_990, 80, &mut |x| w.push(x));
+        let t = c.date(TrackKind::Video, stamp(4_990, 80, 0), &mut |x| w.push(x));
         assert_eq!(t, Times { dts: Ticks(450_001), pts: Ticks::from_millis(5_070) });
         assert_eq!(w, [Warning::Backwards]);
         assert_eq!(run(&mut c, TrackKind::Video, 5_033).0, 5_033 * 90);
@@ -152,8 +169,20 @@ mod tests {
     #[test]
     fn negative_composition_times_go_before_the_decode_time() {
         let mut c = Clock::default();
-        let t = c.date(TrackKind::Video, 1_000, -40, &mut |_| {});
+        let t = c.date(TrackKind::Video, stamp(1_000, -40, 0), &mut |_| {});
         assert_eq!((t.dts, t.pts), (Ticks(90_000), Ticks(86_400)));
+    }
+
+    // Enhanced RTMP 2, `TimestampOffsetNano`: 30 fps to the tick, where milliseconds would be off by up to 90.
+    #[test]
+    fn nanoseconds_make_time_exact() {
+        let mut c = Clock::default();
+        for n in 0..1_000_i64 {
+            let ns = n * 1_000_000_000 / 30;
+            let stamp = stamp((ns / 1_000_000) as u32, 0, (ns % 1_000_000) as u32);
+            let t = c.date(TrackKind::Video, stamp, &mut |w| panic!("{w}"));
+            assert_eq!((t.dts, t.pts), (Ticks(n * 3_000), Ticks(n * 3_000)));
+        }
     }
 
     proptest! {

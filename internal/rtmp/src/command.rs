@@ -50,16 +50,30 @@ pub(crate) fn result(transaction: f64, values: [Value; 2]) -> Message {
     command(0, &[string("_result"), Value::Number(transaction), object, information])
 }
 
-/// The answer to `connect`.
-pub(crate) fn connected(transaction: f64) -> Message {
-    let properties = object([("fmsVer", string("FMS/3,5,7,7009")), ("capabilities", Value::Number(31.0))]);
+/// The answer to `connect`; `enhanced` is what an enhanced client learns of the server besides.
+pub(crate) fn connected(
+    transaction: f64,
+    enhanced: impl IntoIterator<Item = (&'static str, Value)>,
+) -> Message {
+    let properties = [("fmsVer", string("FMS/3,5,7,7009")), ("capabilities", Value::Number(31.0))];
     let information = object([
         ("level", string("status")),
         ("code", string("NetConnection.Connect.Success")),
         ("description", string("Connection succeeded.")),
         ("objectEncoding", Value::Number(0.0)),
     ]);
-    result(transaction, [properties, information])
+    result(transaction, [object(properties.into_iter().chain(enhanced)), information])
+}
+
+/// Asks the client to connect anew (Enhanced RTMP 2, "Reconnect Request"): to `tc_url`, or to where it is connected.
+pub(crate) fn reconnect_request(tc_url: Option<&str>, description: &str) -> Message {
+    let information = [
+        ("level", string("status")),
+        ("code", string("NetConnection.Connect.ReconnectRequest")),
+        ("description", string(description)),
+    ];
+    let information = object(information.into_iter().chain(tc_url.map(|url| ("tcUrl", string(url)))));
+    command(0, &[string("onStatus"), Value::Number(0.0), Value::Null, information])
 }
 
 /// `onStatus` of a message stream (RTMP §7.2.2).
@@ -99,6 +113,6 @@ fn string(s: &str) -> Value {
     Value::String(s.to_owned())
 }
 
-fn object<const N: usize>(properties: [(&str, Value); N]) -> Value {
+fn object<'a>(properties: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     Value::Object(properties.into_iter().map(|(n, v)| (n.to_owned(), v)).collect())
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use media::{AacConfig, AvcConfig, CodecConfig, Frame, Metadata, Track, TrackKind, Tracks, nal_units};
+use media::{CodecConfig, Frame, Metadata, Track, TrackKind, Tracks};
 
 use crate::{
-    Event, SessionError, Warning,
-    clock::Clock,
-    tag::{self, AudioTag, VideoTag},
+    Event, SessionError, Warning, amf0,
+    clock::{Clock, Stamp},
+    config::{self, Sample},
+    metadata,
+    tag::{self, AudioCodec, Tag, VideoCodec},
 };
 
 /// How long an unusable track may run alone before the stream is refused, in media ms and in messages:
@@ -19,7 +21,6 @@ const ALONE_MESSAGES: u32 = 500;
 const MAX_WARNINGS: usize = 16;
 const VIDEO_FLAGS: &str = "-c:v libx264 -pix_fmt yuv420p";
 const AUDIO_FLAGS: &str = "-c:a aac";
-const NAL_IDR: u8 = 5;
 
 /// Whether a track can be used.
 #[derive(Default)]
@@ -27,6 +28,8 @@ enum Usable {
     /// No configuration came yet.
     #[default]
     Unknown,
+    /// A configuration came that a keyframe must complete.
+    Waiting,
     Yes,
     No {
         why: String,
@@ -42,6 +45,9 @@ pub(crate) struct Demuxer {
     tracks: Tracks,
     video: Usable,
     audio: Usable,
+    /// The last configurations, as sent.
+    video_sent: Option<(VideoCodec, Bytes)>,
+    audio_sent: Option<(AudioCodec, Bytes)>,
     warned: Vec<Warning>,
     events: Vec<Event>,
     dropped: u64,
@@ -65,7 +71,12 @@ impl Demuxer {
         }
     }
 
-    pub(crate) fn metadata(&mut self, m: Metadata) {
+    /// Takes `onMetaData`; colours come otherwise.
+    pub(crate) fn on_metadata(&mut self, m: Metadata) {
+        self.metadata(Metadata { color: self.tracks.metadata.color, ..m });
+    }
+
+    fn metadata(&mut self, m: Metadata) {
         if self.tracks.metadata != m {
             self.tracks.metadata = m;
             self.events.push(Event::Tracks(self.tracks.clone()));
@@ -75,57 +86,82 @@ impl Demuxer {
     /// # Errors
     /// [`SessionError::Unusable`], with the text for the publisher.
     pub(crate) fn video(&mut self, timestamp: u32, data: &Bytes) -> Result<(), SessionError> {
-        match tag::video(data) {
-            VideoTag::AvcConfig(record) if record.is_empty() => {
-                self.warn(Warning::Empty { what: "H.264 configuration" });
+        let message = tag::video(data);
+        let stamp = Stamp { timestamp, composition: 0, nanos: message.nanos };
+        match message.tag {
+            Tag::Config { codec, record } => self.video_config(timestamp, codec, &record),
+            Tag::Frame { codec, composition, key, data } => {
+                self.video_frame(Stamp { composition, ..stamp }, codec, key, data)?;
             }
-            VideoTag::AvcConfig(record) => self.avc_config(timestamp, &record),
-            VideoTag::AvcFrame { composition, data } => self.avc_frame(timestamp, composition, data)?,
-            VideoTag::Unsupported(codec) => self.unsupported(TrackKind::Video, timestamp, codec),
-            VideoTag::Empty => self.warn(Warning::Empty { what: "video message" }),
-            VideoTag::AvcEnd | VideoTag::Ignored => {}
+            Tag::Metadata(pairs) => self.video_metadata(&pairs),
+            Tag::Unsupported(codec) => self.unsupported(TrackKind::Video, timestamp, codec),
+            Tag::Empty => self.warn(Warning::Empty { what: "video message" }),
+            Tag::Ignored => {}
         }
+        self.leave_out(TrackKind::Video, timestamp, message.others);
         self.check(TrackKind::Video, timestamp)
     }
 
     /// # Errors
     /// [`SessionError::Unusable`], with the text for the publisher.
     pub(crate) fn audio(&mut self, timestamp: u32, data: &Bytes) -> Result<(), SessionError> {
-        match tag::audio(data) {
-            AudioTag::AacConfig(asc) if asc.is_empty() => {
-                self.warn(Warning::Empty { what: "AAC configuration" });
-            }
-            AudioTag::AacConfig(asc) => self.aac_config(timestamp, &asc),
-            AudioTag::AacFrame(data) => self.aac_frame(timestamp, data),
-            AudioTag::Unsupported(codec) => self.unsupported(TrackKind::Audio, timestamp, codec),
-            AudioTag::Empty => self.warn(Warning::Empty { what: "audio message" }),
-            AudioTag::Ignored => {}
+        let message = tag::audio(data);
+        let stamp = Stamp { timestamp, composition: 0, nanos: message.nanos };
+        match message.tag {
+            Tag::Config { codec, record } => self.audio_config(timestamp, codec, &record),
+            Tag::Frame { codec, data, .. } => self.audio_frame(stamp, codec, data),
+            Tag::Unsupported(codec) => self.unsupported(TrackKind::Audio, timestamp, codec),
+            Tag::Empty => self.warn(Warning::Empty { what: "audio message" }),
+            Tag::Metadata(_) | Tag::Ignored => {}
         }
+        self.leave_out(TrackKind::Audio, timestamp, message.others);
         self.check(TrackKind::Audio, timestamp)
     }
 
-    fn avc_config(&mut self, timestamp: u32, record: &Bytes) {
-        if let Some(CodecConfig::Avc(now)) = self.tracks.video.as_ref().map(|t| &t.config)
-            && now.record == record
-        {
+    fn video_config(&mut self, timestamp: u32, codec: VideoCodec, record: &Bytes) {
+        if record.is_empty() {
+            return self.warn(Warning::Empty { what: codec.config_name() });
+        }
+        let again = self.video_sent.as_ref().is_some_and(|(c, r)| *c == codec && r == record);
+        if again && self.tracks.video.is_some() {
             return;
         }
-        match AvcConfig::parse(&own(record)) {
-            Ok(config) => self.set_track(0, CodecConfig::Avc(config)),
-            Err(e) => self.bad_config(TrackKind::Video, timestamp, e.to_string()),
+        self.video_sent = Some((codec, own(record)));
+        self.read_video_config(timestamp, None);
+    }
+
+    /// Makes a track of the configuration sent last, with the help of a keyframe where it does not say all.
+    fn read_video_config(&mut self, timestamp: u32, keyframe: Option<&Bytes>) {
+        let Some((codec, record)) = &self.video_sent else { return };
+        match config::video(*codec, record, keyframe) {
+            Ok(Some(config)) => {
+                if self.tracks.video.as_ref().is_none_or(|t| t.config != config) {
+                    self.set_track(0, config);
+                }
+            }
+            Ok(None) => {
+                // The frames from here on belong to what the keyframe is going to tell.
+                self.tracks.video = None;
+                self.video = Usable::Waiting;
+            }
+            Err(reason) => self.bad_config(TrackKind::Video, timestamp, reason),
         }
     }
 
-    fn aac_config(&mut self, timestamp: u32, asc: &Bytes) {
-        if let Some(CodecConfig::Aac(now)) = self.tracks.audio.as_ref().map(|t| &t.config)
-            && now.asc == asc
-        {
+    fn audio_config(&mut self, timestamp: u32, codec: AudioCodec, record: &Bytes) {
+        if record.is_empty() && codec != AudioCodec::Opus {
+            return self.warn(Warning::Empty { what: codec.config_name() });
+        }
+        let again = self.audio_sent.as_ref().is_some_and(|(c, r)| *c == codec && r == record);
+        if again && self.tracks.audio.is_some() {
             return;
         }
-        match AacConfig::parse(&own(asc)) {
-            Ok(config) => self.set_track(1, CodecConfig::Aac(config)),
-            Err(e) => self.bad_config(TrackKind::Audio, timestamp, e.to_string()),
+        let record = own(record);
+        match config::audio(codec, &record) {
+            Ok(config) => self.set_track(1, config),
+            Err(reason) => self.bad_config(TrackKind::Audio, timestamp, reason),
         }
+        self.audio_sent = Some((codec, record));
     }
 
     fn set_track(&mut self, id: u8, config: CodecConfig) {
@@ -135,59 +171,91 @@ impl Demuxer {
         self.events.push(Event::Tracks(self.tracks.clone()));
     }
 
-    fn avc_frame(&mut self, timestamp: u32, composition: i32, data: Bytes) -> Result<(), SessionError> {
-        let Some(track) = self.tracks.video.clone() else {
+    fn video_frame(
+        &mut self,
+        stamp: Stamp,
+        codec: VideoCodec,
+        key: bool,
+        data: Bytes,
+    ) -> Result<(), SessionError> {
+        let configured = self.video_sent.as_ref().is_some_and(|(c, _)| *c == codec)
+            && (self.tracks.video.is_some() || matches!(self.video, Usable::Waiting));
+        if !configured {
             self.dropped += 1;
-            if matches!(self.video, Usable::Unknown) {
-                self.warn(Warning::NoConfig { codec: "H.264" });
+            if matches!(self.video, Usable::Unknown | Usable::Yes) {
+                self.warn(Warning::NoConfig { codec: codec.name() });
             }
             return Ok(());
-        };
-        let Some(units) = nal_units(&data) else {
-            return Err(SessionError::Unusable(
-                "an H.264 frame's NAL unit lengths overrun it: send NAL units with 4-byte lengths, as \
-                 ffmpeg -f flv does"
-                    .into(),
-            ));
-        };
-        let (mut picture, mut key) = (false, false);
-        for (kind, _) in units {
-            picture |= (1..=NAL_IDR).contains(&kind);
-            key |= kind == NAL_IDR;
         }
-        if !picture {
+        let sample = Sample::read(codec, key, data).map_err(|e| SessionError::Unusable(e.to_string()))?;
+        if sample.open_gop {
+            self.warn(Warning::OpenGop);
+        }
+        if !sample.picture {
             // Parameter sets or SEI alone: not a sample of its own.
-            if data.is_empty() {
-                self.warn(Warning::Empty { what: "H.264 frame" });
+            if sample.data.is_empty() {
+                self.warn(Warning::Empty { what: codec.frame_name() });
             }
             return Ok(());
         }
-        self.frame(track, timestamp, composition, key, data);
+        // VP9's size is nowhere else, and may change with each keyframe.
+        if sample.key && (codec == VideoCodec::Vp9 || matches!(self.video, Usable::Waiting)) {
+            self.read_video_config(stamp.timestamp, Some(&sample.data));
+        }
+        match self.tracks.video.clone() {
+            Some(track) => self.frame(track, stamp, sample.key, sample.data),
+            None => self.dropped += 1,
+        }
         Ok(())
     }
 
-    fn aac_frame(&mut self, timestamp: u32, data: Bytes) {
-        let Some(track) = self.tracks.audio.clone() else {
+    fn audio_frame(&mut self, stamp: Stamp, codec: AudioCodec, data: Bytes) {
+        let configured = self.audio_sent.as_ref().is_some_and(|(c, _)| *c == codec);
+        let Some(track) = self.tracks.audio.clone().filter(|_| configured) else {
             self.dropped += 1;
-            if matches!(self.audio, Usable::Unknown) {
-                self.warn(Warning::NoConfig { codec: "AAC" });
+            if matches!(self.audio, Usable::Unknown | Usable::Yes) {
+                self.warn(Warning::NoConfig { codec: codec.name() });
             }
             return;
         };
         if data.is_empty() {
             // Some encoders send one as a first or last frame.
-            return self.warn(Warning::Empty { what: "AAC frame" });
+            return self.warn(Warning::Empty { what: codec.frame_name() });
         }
-        self.frame(track, timestamp, 0, true, data);
+        self.frame(track, stamp, true, data);
     }
 
-    fn frame(&mut self, track: Arc<Track>, timestamp: u32, composition: i32, key: bool, data: Bytes) {
+    fn frame(&mut self, track: Arc<Track>, stamp: Stamp, key: bool, data: Bytes) {
         let mut warnings = Vec::new();
-        let times = self.clock.date(track.kind(), timestamp, composition, &mut |w| warnings.push(w));
+        let times = self.clock.date(track.kind(), stamp, &mut |w| warnings.push(w));
         for w in warnings {
             self.warn(w);
         }
         self.events.push(Event::Frame(Frame { track, dts: times.dts, pts: times.pts, key, data }));
+    }
+
+    /// A metadata frame: only colours are known to be sent so.
+    fn video_metadata(&mut self, pairs: &[u8]) {
+        match amf0::decode_all(pairs) {
+            Ok(values) => {
+                if let Some(color) = metadata::color(&values) {
+                    self.metadata(Metadata { color, ..self.tracks.metadata.clone() });
+                }
+            }
+            Err(_) => self.warn(Warning::BadMetadata),
+        }
+    }
+
+    /// Drops what a message has of other tracks than the main one.
+    fn leave_out(&mut self, kind: TrackKind, timestamp: u32, tracks: usize) {
+        if tracks == 0 {
+            return;
+        }
+        self.dropped += tracks as u64;
+        if matches!(self.slot(kind), Usable::Unknown) {
+            self.drop_track(kind, timestamp, format!("no {} track 0", name(kind)));
+        }
+        self.warn(Warning::ExtraTracks { kind: name(kind) });
     }
 
     fn unsupported(&mut self, kind: TrackKind, timestamp: u32, codec: String) {
@@ -225,7 +293,7 @@ impl Demuxer {
         text.clone_into(why);
         let mut with = flags(kind).to_owned();
         match self.slot(other_kind) {
-            Usable::Yes => return Ok(()),
+            Usable::Yes | Usable::Waiting => return Ok(()),
             Usable::Unknown if expected != Some(false) && !alone => return Ok(()),
             Usable::Unknown => {}
             Usable::No { why, .. } => {
@@ -234,7 +302,7 @@ impl Demuxer {
             }
         }
         Err(SessionError::Unusable(format!(
-            "no usable track: {text}; H.264 and AAC work, with ffmpeg: {with}"
+            "no usable track: {text}; H.264, H.265, AV1 and VP9 work, and AAC, Opus and FLAC, with ffmpeg: {with}"
         )))
     }
 

@@ -97,7 +97,14 @@ pub enum Warning {
         /// What was empty.
         what: &'static str,
     },
-    /// `onMetaData` could not be read.
+    /// Tracks beside the main one of a kind; their data is dropped.
+    ExtraTracks {
+        /// `video` or `audio`.
+        kind: &'static str,
+    },
+    /// Pictures behind a keyframe need pictures before it (H.265, RASL): whoever starts there does not see them.
+    OpenGop,
+    /// `onMetaData`, or a metadata frame, could not be read.
     BadMetadata,
     /// The encoder's timestamps wrap at 24 bits; unwrapped.
     Wraps24,
@@ -114,7 +121,15 @@ impl fmt::Display for Warning {
             Self::BadConfig { reason } => write!(f, "the track is dropped: {reason}"),
             Self::NoConfig { codec } => write!(f, "{codec} came before its configuration and was dropped"),
             Self::Empty { what } => write!(f, "an empty {what} was ignored"),
-            Self::BadMetadata => f.write_str("onMetaData could not be read and was ignored"),
+            Self::ExtraTracks { kind } => write!(
+                f,
+                "only {kind} track 0 is used, the other {kind} tracks are dropped; send one {kind} track"
+            ),
+            Self::OpenGop => f.write_str(
+                "the encoder's GOPs are open: viewers who start at a keyframe miss the pictures that lean on the \
+                 GOP before it; ffmpeg: -x265-params open-gop=0",
+            ),
+            Self::BadMetadata => f.write_str("metadata could not be read and was ignored"),
             Self::Wraps24 => f.write_str("the encoder's timestamps wrap at 24 bits; they were unwrapped"),
             Self::Backwards => f.write_str("the encoder's timestamps went backwards and were clamped"),
         }

@@ -13,7 +13,9 @@ mod amf0;
 mod chunk;
 mod clock;
 mod command;
+mod config;
 mod demux;
+mod enhanced;
 mod error;
 mod event;
 #[cfg(feature = "fuzz")]

@@ -1,6 +1,6 @@
 //! `onMetaData` (FLV 10.1 §E.5), with and without `@setDataFrame`.
 
-use media::Metadata;
+use media::{ColorInfo, Metadata};
 
 use crate::amf0::Value;
 
@@ -32,8 +32,28 @@ pub(crate) fn read(values: &[Value]) -> Option<Metadata> {
             .filter(|r| *r > 0.0 && *r <= 1000.0),
         video_bitrate: bitrate(object, "videodatarate"),
         audio_bitrate: bitrate(object, "audiodatarate"),
+        color: None,
         entries: properties.iter().filter_map(entry).take(MAX_ENTRIES).collect(),
     })
+}
+
+/// The colours in a metadata frame's `[name, value]` pairs (Enhanced RTMP 2, "Metadata Frame"): `None` when there is no
+/// `colorInfo`, an inner `None` when it says nothing.
+pub(crate) fn color(values: &[Value]) -> Option<Option<ColorInfo>> {
+    let (_, info) =
+        values.iter().zip(values.iter().skip(1)).find(|(n, _)| n.as_str() == Some("colorInfo"))?;
+    let config = info.get("colorConfig");
+    let code = |name| {
+        let number = config?.get(name)?.as_number()?;
+        (number.fract() == 0.0 && (0.0..=255.0).contains(&number)).then_some(number as u8)
+    };
+    let color = ColorInfo {
+        bit_depth: code("bitDepth").filter(|bits| (8..=16).contains(bits)),
+        primaries: code("colorPrimaries"),
+        transfer: code("transferCharacteristics"),
+        matrix: code("matrixCoefficients"),
+    };
+    Some((color != ColorInfo::default()).then_some(color))
 }
 
 fn announces(object: &Value, name: &str) -> Option<bool> {
@@ -97,6 +117,32 @@ mod tests {
         assert_eq!((m.expect_video, m.expect_audio), (Some(false), Some(true)));
         let m = read(&[string("onMetaData"), object(&[("width", Value::Number(1.0))])]).unwrap();
         assert_eq!((m.expect_video, m.expect_audio), (None, None));
+    }
+
+    #[test]
+    fn colours_are_read_within_their_bounds() {
+        let config = |c: &[(&str, Value)]| object(&[("colorConfig", object(c)), ("hdrCll", object(&[]))]);
+        let number = Value::Number;
+        let hdr = config(&[
+            ("bitDepth", number(10.0)),
+            ("colorPrimaries", number(9.0)),
+            ("transferCharacteristics", number(16.0)),
+            ("matrixCoefficients", number(9.0)),
+        ]);
+        let c = color(&[string("colorInfo"), hdr]).unwrap().unwrap();
+        assert_eq!((c.bit_depth, c.primaries, c.transfer, c.matrix), (Some(10), Some(9), Some(16), Some(9)));
+        let absurd = config(&[
+            ("bitDepth", number(99.0)),
+            ("colorPrimaries", number(256.0)),
+            ("transferCharacteristics", number(f64::NAN)),
+            ("matrixCoefficients", number(0.5)),
+        ]);
+        for nothing in [absurd, config(&[]), object(&[]), Value::Undefined] {
+            assert_eq!(color(&[string("colorInfo"), nothing]), Some(None));
+        }
+        assert_eq!(color(&[string("other"), object(&[])]), None);
+        assert_eq!(color(&[string("colorInfo")]), None);
+        assert_eq!(color(&[]), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     chunk::{ChunkReader, ChunkWriter, Limits, Message, kind},
     command::{self, Command},
     demux::Demuxer,
+    enhanced,
     handshake::Handshake,
     metadata, target,
 };
@@ -88,6 +89,7 @@ pub struct Session {
     /// `connect`'s app and tcUrl.
     app: String,
     tc_url: String,
+    client: enhanced::Client,
     streams: u32,
     fc_publish: bool,
     demuxer: Demuxer,
@@ -122,6 +124,7 @@ impl Session {
             acknowledged: 0,
             app: String::new(),
             tc_url: String::new(),
+            client: enhanced::Client::default(),
             streams: 0,
             fc_publish: false,
             demuxer: Demuxer::default(),
@@ -154,6 +157,16 @@ impl Session {
             self.stage = Stage::Ended;
         }
         result
+    }
+
+    /// Asks the client to connect anew, to `tc_url` or else to where it is connected; whether it is one that does
+    /// (`capsEx`). Goes on as before: the client leaves when it is ready.
+    pub fn request_reconnect(&mut self, tc_url: Option<&str>, description: &str) -> bool {
+        let asked = self.client.reconnects && self.stage != Stage::Ended;
+        if asked {
+            self.send(COMMANDS, &command::reconnect_request(tc_url, description));
+        }
+        asked
     }
 
     /// The next thing to do, if any.
@@ -319,7 +332,7 @@ impl Session {
         match amf0::decode_all(payload) {
             Ok(values) => {
                 if let Some(m) = metadata::read(&values) {
-                    self.demuxer.metadata(m);
+                    self.demuxer.on_metadata(m);
                 }
             }
             Err(_) => self.demuxer.warn(Warning::BadMetadata),
@@ -375,7 +388,9 @@ impl Session {
         self.send(CONTROL, &command::control(kind::SET_PEER_BANDWIDTH, bandwidth));
         self.send(CONTROL, &command::control(kind::SET_CHUNK_SIZE, CHUNK_SIZE.to_be_bytes().to_vec()));
         self.writer.set_chunk_size(CHUNK_SIZE as usize);
-        self.send(COMMANDS, &command::connected(c.transaction));
+        self.client = enhanced::Client::read(&c.object);
+        let ours = self.client.enhanced.then(enhanced::server).into_iter().flatten();
+        self.send(COMMANDS, &command::connected(c.transaction, ours));
         let app = cut(target::app_name(&self.app));
         let flash_ver = cut(c.property("flashVer"));
         self.output.push_back(Output::Event(Event::Connected { app, flash_ver }));

@@ -563,3 +563,70 @@ proptest! {
         }
     }
 }
+
+/// `connect` with properties of an enhanced client besides the usual ones.
+fn enhanced_connect(more: Vec<(String, Value)>) -> Vec<u8> {
+    let mut object = vec![("app".to_owned(), string("live")), ("tcUrl".to_owned(), string("rtmp://h/live"))];
+    object.extend(more);
+    command(0, &[string("connect"), Value::Number(1.0), Value::Object(object)])
+}
+
+// Enhanced RTMP 2, "Enhancing NetConnection connect Command".
+#[test]
+fn an_enhanced_client_learns_what_is_carried() {
+    let list = Value::Array(vec![string("hvc1"), string("av01")]);
+    let map = Value::Object(vec![("*".into(), Value::Number(4.0))]);
+    for more in [
+        ("fourCcList".to_owned(), list),
+        ("videoFourCcInfoMap".to_owned(), map.clone()),
+        ("audioFourCcInfoMap".to_owned(), map),
+        ("capsEx".to_owned(), Value::Number(15.0)),
+    ] {
+        let mut s = Server::new();
+        s.feed(&plain_handshake());
+        let commands = s.feed(&enhanced_connect(vec![more])).commands();
+        let properties = &commands[0][2];
+        let Some(Value::Array(list)) = properties.get("fourCcList") else { panic!("{properties:?}") };
+        assert_eq!(list.len(), 7);
+        // CanForward, of what the tags and CMAF carry.
+        for (map, four) in [("videoFourCcInfoMap", "hvc1"), ("audioFourCcInfoMap", "fLaC")] {
+            assert_eq!(properties.get(map).unwrap().get(four).unwrap().as_number(), Some(4.0));
+        }
+        // Reconnect, ModEx and TimestampNanoOffset; no Multitrack.
+        assert_eq!(properties.get("capsEx").unwrap().as_number(), Some(13.0));
+    }
+    let mut s = Server::new();
+    s.feed(&plain_handshake());
+    let commands = s.feed(&connect("live", "rtmp://h/live")).commands();
+    assert!(commands[0][2].get("fourCcList").is_none(), "others get the answer that they know");
+}
+
+// Enhanced RTMP 2, "Reconnect Request".
+#[test]
+fn only_who_reconnects_is_asked_to() {
+    for (caps, asked) in [(1.0, true), (15.0, true), (14.0, false), (f64::NAN, false), (-1.0, false)] {
+        let mut s = Server::new();
+        s.feed(&plain_handshake());
+        s.feed(&enhanced_connect(vec![("capsEx".to_owned(), Value::Number(caps))]));
+        s.feed(&publish("demo"));
+        s.session.accept_publish();
+        s.feed(&[]);
+        assert_eq!(s.session.request_reconnect(Some("rtmp://other/live"), "The server is updated."), asked);
+        let d = s.drain();
+        let codes: &[&str] = if asked { &["NetConnection.Connect.ReconnectRequest"] } else { &[] };
+        assert_eq!(d.statuses(), codes);
+        if asked {
+            let info = &d.commands()[0][3];
+            assert_eq!(info.get("level").unwrap().as_str(), Some("status"));
+            assert_eq!(info.get("tcUrl").unwrap().as_str(), Some("rtmp://other/live"));
+            assert_eq!(d.replies[0].stream_id, 0);
+        }
+        assert!(!d.closed);
+        assert!(s.feed(&media()).events.iter().any(|e| matches!(e, Event::Frame(_))), "it goes on as before");
+        s.session.request_reconnect(None, "again");
+        assert!(s.drain().commands().iter().all(|c| c[3].get("tcUrl").is_none()));
+        s.session.end_publish(None, "bye");
+        s.drain();
+        assert!(!s.session.request_reconnect(None, "too late"));
+    }
+}

@@ -1,6 +1,7 @@
 //! Streams made by rule, muxed, read back.
 
 mod chaos;
+mod codecs;
 mod cutting;
 mod long;
 mod real;
@@ -11,7 +12,7 @@ mod tracks;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use media::{AacConfig, AvcConfig, CodecConfig, Frame, Metadata, Ticks, Track, Tracks};
+use media::{AacConfig, AvcConfig, CodecConfig, Frame, Metadata, Ticks, Track, TrackKind, Tracks};
 
 use crate::{MuxError, MuxWarning, Muxer, MuxerOptions, Output, read};
 

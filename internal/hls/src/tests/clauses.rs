@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use media::{Cursor, Epoch, ObjectName, RenditionName, Ticks};
 
 use super::legality::parse;
-use crate::{Decision, Directives, Retired, Settings, Timeline, Variant};
+use crate::{Decision, Directives, Retired, Settings, Timeline, Variant, VideoRange};
 
 const PART: Ticks = Ticks::from_millis(200);
 const FIRST: u64 = 100;
@@ -35,6 +35,7 @@ fn variant() -> Variant {
         codecs: vec!["avc1.64001F".into(), "mp4a.40.2".into()],
         resolution: Some((1280, 720)),
         frame_rate: Some(29.97),
+        video_range: None,
         announced_bitrate: Some(2_000_000),
     }
 }
@@ -396,6 +397,18 @@ fn clause_29_the_multivariant_tells_the_truth() {
          CODECS=\"avc1.64001F,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970\nmedia.m3u8\n"
     );
     assert!(m3u8_rs::parse_master_playlist_res(t.render_index().unwrap().as_bytes()).is_ok());
+}
+
+#[test]
+fn clause_29_high_dynamic_range_is_told() {
+    let mut t = timeline(3);
+    segment(&mut t, 10, 10);
+    for (code, range) in [(16, Some(",VIDEO-RANGE=PQ\n")), (18, Some(",VIDEO-RANGE=HLG\n")), (1, None)] {
+        t.set_variant(Variant { video_range: VideoRange::from_transfer(code), ..variant() });
+        let index = t.render_index().unwrap();
+        assert_eq!(index.contains("VIDEO-RANGE"), range.is_some(), "{index}");
+        assert!(range.is_none_or(|r| index.contains(r)), "{index}");
+    }
 }
 
 #[test]

@@ -4,4 +4,5 @@ mod abuse;
 mod client;
 mod encoders;
 mod policies;
+mod reconnect;
 mod server;

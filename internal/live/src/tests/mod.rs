@@ -56,6 +56,7 @@ pub(crate) fn new_window(options: WindowOptions) -> (WindowWriter, Window) {
         codecs: vec!["avc1.64001F".into()],
         resolution: Some((1280, 720)),
         frame_rate: Some(30.0),
+        video_range: None,
         announced_bitrate: Some(1_000_000),
     });
     (w, r)

@@ -103,10 +103,7 @@ impl Seen {
             lasted: stream.started_at().elapsed().unwrap_or_default(),
             video_codec: video.map(CodecConfig::short_name),
             audio_codec: tracks.audio.as_deref().map(|t| t.config.short_name()),
-            resolution: match video {
-                Some(CodecConfig::Avc(c)) => Some(format!("{}x{}", c.width, c.height)),
-                _ => None,
-            },
+            resolution: video.and_then(CodecConfig::picture).map(|p| format!("{}x{}", p.width, p.height)),
             bitrate: stats.bitrate,
             has_media: stats.bytes > 0,
             epoch: stream.epoch().0,

@@ -149,6 +149,13 @@ pub const KEYS: &[Key] = &[
         put(&mut c.rtmp.idle_timeout, v.duration())
     }),
     key(
+        "rtmp.reconnect_to",
+        &[],
+        "",
+        "Where encoders that understand it (Enhanced RTMP 2) are told to connect when this node\nstops: an RTMP URL without the stream's name. Default: where they are connected.",
+        |c, v| put(&mut c.rtmp.reconnect_to, v.optional()),
+    ),
+    key(
         "https.addr",
         &["HTTPS_ADDR"],
         "",

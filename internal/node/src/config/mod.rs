@@ -103,6 +103,8 @@ pub struct RtmpSettings {
     pub max_pending_per_ip: usize,
     /// How long a publisher may send nothing.
     pub idle_timeout: Duration,
+    /// Where encoders are told to go when this node stops.
+    pub reconnect_to: Option<String>,
 }
 
 /// `[https]`: the listener for viewers and the API under TLS; all else is as `[http]` says.
