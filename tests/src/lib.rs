@@ -8,6 +8,7 @@ mod browser;
 mod child;
 mod clock;
 mod encoder;
+pub mod frames;
 mod media;
 mod playlist;
 mod server;

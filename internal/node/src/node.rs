@@ -46,6 +46,7 @@ impl Node {
         let limits = Limits {
             max_connections: config.http.max_connections,
             header_timeout: config.http.header_timeout,
+            idle_timeout: config.http.idle_timeout,
             grace: config.node.drain_timeout,
         };
         let drain_timeout = config.node.drain_timeout;

@@ -1,6 +1,6 @@
 //! What stands before handlers: the admin rule, and answers to pages of other origins.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use auth::{AdminRequest, bearer};
 use axum::{
@@ -14,6 +14,19 @@ use super::{Api, ApiError};
 
 /// How long a browser may keep the answer to a preflight.
 const PREFLIGHT_AGE: HeaderValue = HeaderValue::from_static("86400");
+
+/// How long an admin call may take, its body included.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Answers 408 to a call that takes too long: a body may come byte by byte for ever.
+pub(super) async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(CALL_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "the request took more than 10 s").into_response()
+        }
+    }
+}
 
 /// What the admin rule is decided with.
 #[derive(Clone)]

@@ -77,6 +77,7 @@ pub(crate) fn router(api: Arc<Api>, viewers: Router, loopback: bool) -> Router {
         .route("/api/v1/publish", post(publish::publish))
         .route("/api/v1/tokens/revoke", post(publish::revoke))
         .route("/api/v1/streams/{key}/stop", post(streams::stop))
+        .route_layer(middleware::from_fn(guard::in_time))
         .route_layer(middleware::from_fn_with_state(guarded, guard::admin));
     let open = Router::new()
         .route("/api/ping", get(status::ping))

@@ -385,3 +385,12 @@ async fn pages_of_other_origins_may_read_what_is_allowed() {
     let answer = b.send(ask(Method::GET, "/api/ping", "https://b.example"), "").await;
     assert_eq!(allowed(&answer), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_ends_is_answered_all_the_same() {
+    let b = bench();
+    let request = Request::builder().method("POST").uri("/api/v1/publish").header("host", "localhost:8080");
+    let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::convert::Infallible>>());
+    let (status, answer) = read(b.send(request.header("content-type", "application/json"), body).await).await;
+    assert_eq!(status, 408, "{answer}");
+}

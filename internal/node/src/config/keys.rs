@@ -118,6 +118,9 @@ pub const KEYS: &[Key] = &[
     key("http.header_timeout", &[], "10s", "How long the header of a request may take to arrive.", |c, v| {
         put(&mut c.http.header_timeout, v.duration())
     }),
+    key("http.idle_timeout", &[], "60s", "A connection without a request for so long is closed.", |c, v| {
+        put(&mut c.http.idle_timeout, v.duration())
+    }),
     key(
         "http.allow_origins",
         &[],

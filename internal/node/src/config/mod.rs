@@ -86,6 +86,8 @@ pub struct HttpSettings {
     pub max_connections: usize,
     /// How long a request's header may take.
     pub header_timeout: Duration,
+    /// How long a connection may be without a request.
+    pub idle_timeout: Duration,
     /// Origins whose pages may read streams and the API; `*` is any.
     pub allow_origins: Vec<String>,
 }

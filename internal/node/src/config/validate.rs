@@ -106,6 +106,7 @@ fn check_times(c: &Config) -> Result<(), ConfigError> {
     for (name, value, least) in [
         ("rtmp.idle_timeout", c.rtmp.idle_timeout, Duration::from_secs(2)),
         ("http.header_timeout", c.http.header_timeout, Duration::from_secs(1)),
+        ("http.idle_timeout", c.http.idle_timeout, Duration::from_secs(1)),
         ("streams.reconnect_window", c.streams.reconnect_window, Duration::from_secs(1)),
         ("node.drain_timeout", c.node.drain_timeout, Duration::from_secs(1)),
     ] {

@@ -1,8 +1,13 @@
 //! The HTTP side: connections, and what every request passes through.
 
+mod conduit;
+mod connection;
+mod frames;
 mod meter;
-mod opening;
+mod pulse;
+mod replayed;
 mod server;
+mod tracked;
 
 pub(crate) use meter::measure;
 pub(crate) use server::{Entrance, Limits, serve};

@@ -2,36 +2,20 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, extract::ConnectInfo};
+use axum::Router;
 use futures_util::future::join_all;
-use hyper::{Request, body::Incoming};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
-};
 use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::opening::Opening;
+use super::connection::{Connection, Protocols};
 
-/// A header longer than this gets 431: names and tokens of ours are far shorter.
-const MAX_HEADER_BYTES: usize = 16 * 1024;
-/// Streams of one HTTP/2 connection: a player needs a handful, a proxy shares connections.
-const MAX_H2_STREAMS: u32 = 128;
-/// Streams a peer may open and reset before we hang up (rapid reset, CVE-2023-44487).
-const MAX_H2_RESETS: usize = 32;
-/// What one HTTP/2 stream may buffer for a slow reader. Segments go out from shared memory, so this is small.
-const H2_SEND_BUFFER: usize = 64 * 1024;
 /// A peer that acknowledges nothing for so long, its window at zero or its cable pulled, is gone.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
-/// How often a silent HTTP/2 peer is asked whether it lives.
-const H2_PING: Duration = Duration::from_secs(20);
 /// After an accept failed for want of descriptors or memory: long enough for some to come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -42,6 +26,8 @@ pub(crate) struct Limits {
     pub(crate) max_connections: usize,
     /// How long a request's header may take.
     pub(crate) header_timeout: Duration,
+    /// How long a connection may be without a request.
+    pub(crate) idle_timeout: Duration,
     /// After `stop`: how long connections may finish what they are doing.
     pub(crate) grace: Duration,
 }
@@ -56,36 +42,37 @@ pub(crate) struct Entrance {
 
 /// What connections of all entrances share.
 struct Shared {
-    limits: Limits,
-    builder: Builder<TokioExecutor>,
+    protocols: Arc<Protocols>,
     slots: Arc<Semaphore>,
-    graceful: GracefulShutdown,
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 /// Serves until `stop`, then lets requests that are under way finish within the grace. The limits are those of all
 /// entrances together.
 pub(crate) async fn serve(entrances: Vec<Entrance>, limits: Limits, stop: CancellationToken) {
     let shared = Shared {
-        limits,
-        builder: builder(&limits),
+        protocols: Arc::new(Protocols::new(&limits)),
         slots: Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS))),
-        graceful: GracefulShutdown::new(),
+        tasks: TaskTracker::new(),
+        stop,
     };
-    join_all(entrances.into_iter().map(|entrance| accept(entrance, &shared, &stop))).await;
-    if tokio::time::timeout(limits.grace, shared.graceful.shutdown()).await.is_err() {
+    join_all(entrances.into_iter().map(|entrance| accept(entrance, &shared))).await;
+    shared.tasks.close();
+    if tokio::time::timeout(limits.grace, shared.tasks.wait()).await.is_err() {
         tracing::warn!("HTTP connections were cut at the end of the grace");
     }
 }
 
 /// Accepts until `stop`, then closes the listener.
-async fn accept(entrance: Entrance, shared: &Shared, stop: &CancellationToken) {
+async fn accept(entrance: Entrance, shared: &Shared) {
     loop {
         let accepted = tokio::select! {
             accepted = next(&entrance.listener, &shared.slots) => accepted,
-            () = stop.cancelled() => return,
+            () = shared.stop.cancelled() => return,
         };
         match accepted {
-            Ok(accepted) => shared.start(&entrance, accepted, stop),
+            Ok(accepted) => shared.start(&entrance, accepted),
             Err(e) => {
                 tracing::warn!(error = %e, "cannot accept an HTTP connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -96,59 +83,16 @@ async fn accept(entrance: Entrance, shared: &Shared, stop: &CancellationToken) {
 
 impl Shared {
     /// Starts a connection's task.
-    fn start(&self, entrance: &Entrance, (stream, peer, slot): Accepted, stop: &CancellationToken) {
+    fn start(&self, entrance: &Entrance, (stream, peer, slot): Accepted) {
         prepare(&stream);
-        let app = entrance.app.clone();
-        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            app.clone().oneshot(request)
-        });
-        let (builder, watcher) = (self.builder.clone(), self.graceful.watcher());
-        let (within, tls, stop) = (self.limits.header_timeout, entrance.tls.clone(), stop.clone());
-        tokio::spawn(async move {
-            let ended = match tls {
-                None => {
-                    let io = TokioIo::new(Opening::new(stream, within));
-                    watcher.watch(builder.serve_connection(io, service).into_owned()).await
-                }
-                Some(tls) => {
-                    let Some(stream) = secure(&tls, stream, peer, within, &stop).await else { return };
-                    let io = TokioIo::new(Opening::new(stream, within));
-                    watcher.watch(builder.serve_connection(io, service).into_owned()).await
-                }
-            };
-            if let Err(e) = ended {
-                tracing::debug!(%peer, error = %e, "HTTP connection ended early");
-            }
-            drop(slot);
-        });
-    }
-}
-
-/// The TLS handshake, in its time.
-async fn secure(
-    tls: &TlsAcceptor,
-    stream: TcpStream,
-    peer: SocketAddr,
-    within: Duration,
-    stop: &CancellationToken,
-) -> Option<Box<TlsStream<TcpStream>>> {
-    let shaken = tokio::select! {
-        shaken = tokio::time::timeout(within, tls.accept(stream)) => shaken,
-        () = stop.cancelled() => return None,
-    };
-    match shaken {
-        Ok(Ok(stream)) => Some(Box::new(stream)),
-        Ok(Err(e)) => {
-            metrics::counter!("rapidrtmp_tls_handshake_failures_total").increment(1);
-            tracing::debug!(%peer, error = %e, "no TLS");
-            None
-        }
-        Err(_) => {
-            metrics::counter!("rapidrtmp_tls_handshake_failures_total").increment(1);
-            tracing::debug!(%peer, "the TLS handshake took too long");
-            None
-        }
+        let connection = Connection {
+            protocols: Arc::clone(&self.protocols),
+            app: entrance.app.clone(),
+            peer,
+            stop: self.stop.clone(),
+            _slot: slot,
+        };
+        self.tasks.spawn(connection.serve(stream, entrance.tls.clone()));
     }
 }
 
@@ -167,30 +111,9 @@ fn prepare(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_tcp_user_timeout(Some(UNACKNOWLEDGED));
 }
 
-fn builder(limits: &Limits) -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(MAX_HEADER_BYTES)
-        .keep_alive(true);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_H2_STREAMS)
-        .max_header_list_size(MAX_HEADER_BYTES as u32)
-        .max_pending_accept_reset_streams(MAX_H2_RESETS)
-        .max_local_error_reset_streams(MAX_H2_RESETS)
-        .max_send_buf_size(H2_SEND_BUFFER)
-        .keep_alive_interval(H2_PING)
-        .keep_alive_timeout(H2_PING);
-    builder
-}
-
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
+    use axum::{extract::ConnectInfo, routing::get};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -208,6 +131,7 @@ mod tests {
     const LIMITS: Limits = Limits {
         max_connections: 2,
         header_timeout: Duration::from_millis(200),
+        idle_timeout: Duration::from_millis(600),
         grace: Duration::from_millis(500),
     };
 
@@ -277,5 +201,62 @@ mod tests {
         stream.read_to_end(&mut rest).await.unwrap();
         task.await.unwrap();
         assert!(TcpStream::connect(addr).await.is_err(), "nobody listens any more");
+    }
+
+    /// Waits for the end of a connection; how long that took.
+    async fn end_after(stream: &mut TcpStream) -> Duration {
+        let started = std::time::Instant::now();
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        started.elapsed()
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_outlives_the_header_timeout_and_ends_when_idle() {
+        let (addr, _stop, _task) = start(LIMITS).await;
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        let mut answer = [0u8; 512];
+        for _ in 0..2 {
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            let n = stream.read(&mut answer).await.unwrap();
+            assert!(answer[..n].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..n]));
+            // Twice the time that a header may take, half of what a connection may be idle.
+            tokio::time::sleep(LIMITS.header_timeout * 2).await;
+        }
+        let idle = end_after(&mut stream).await;
+        assert!(idle < Duration::from_secs(5), "{idle:?}");
+    }
+
+    #[tokio::test]
+    async fn a_second_header_that_never_ends_is_cut_off() {
+        let (addr, _stop, _task) = start(Limits { idle_timeout: Duration::from_secs(60), ..LIMITS }).await;
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut answer = [0u8; 512];
+        assert!(stream.read(&mut answer).await.unwrap() > 0);
+        stream.write_all(b"GET / HT").await.unwrap();
+        let slow = end_after(&mut stream).await;
+        assert!(slow < Duration::from_secs(5), "{slow:?}");
+    }
+
+    /// RFC 9112 §6.1: what is framed twice is answered once.
+    #[tokio::test]
+    async fn a_request_hidden_in_a_body_is_never_answered() {
+        let (addr, _stop, _task) = start(LIMITS).await;
+        let hidden = "GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n";
+        for head in [
+            format!("content-length: {}\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 5 + hidden.len()),
+            "transfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n".into(),
+            "transfer-encoding: chunked\r\n\r\n0\r\n\r\n".into(),
+            "transfer-encoding: identity\r\n\r\n".into(),
+            "transfer-encoding: chunked, x\r\n\r\n0\r\n\r\n".into(),
+            "content-length: 0\r\ncontent-length: 5\r\n\r\n".into(),
+            "content-length: +0\r\n\r\n".into(),
+            "content-length: 99999999999999999999\r\n\r\n".into(),
+        ] {
+            let request = format!("GET / HTTP/1.1\r\nhost: x\r\n{head}{hidden}");
+            let answer = String::from_utf8(exchange(addr, request.as_bytes()).await).unwrap();
+            assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{head:?}: {answer}");
+        }
     }
 }

@@ -107,6 +107,10 @@ pub(crate) const NAMES: &[Name] = &[
         &[&[("dependency", "registry")], &[("dependency", "store")]],
     ),
     counter("rapidrtmp_admin_denied_total", "Admin requests refused"),
+    with(
+        counter("rapidrtmp_http_cut_total", "HTTP connections cut for what their peer did, by reason"),
+        &[&[("reason", "slow_header")], &[("reason", "stalled")], &[("reason", "flood")]],
+    ),
     gauge(
         "rapidrtmp_tls_certificate_expiry_timestamp_seconds",
         "When the certificate in use expires, in unix time; 0 without TLS",
