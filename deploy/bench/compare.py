@@ -28,7 +28,7 @@ from servers import ROOT, SERVERS
 BENCH = ROOT / "target/release/rapidrtmp-bench"
 CLIP = ROOT / "target/bench-clip.flv"
 # A window of 20 s is full then, and what fills it no longer costs.
-WARM = 26
+WARM = 24
 
 
 def clip():
@@ -95,7 +95,7 @@ def wrk(server, url, seconds):
 
 def http(server, o):
     with publishing(server, 1):
-        time.sleep(WARM)
+        time.sleep(10)
         url = server.playlist()
         text = fetch(url)
         if "EXT-X-STREAM-INF" in text:
