@@ -1,16 +1,65 @@
-//! Codec configurations: `avcC`, AudioSpecificConfig, and the NAL units of a sample.
+//! Codec configurations and samples: `avcC`, AudioSpecificConfig, NAL units, and those that Enhanced RTMP brings.
 
 use bytes::Bytes;
-use media::{AacConfig, AvcConfig, nal_units};
+use media::{
+    AacConfig, Av1Config, AvcConfig, CodecConfig, FlacConfig, HevcConfig, HevcSample, OpusConfig, Vp9Config,
+    av1_sample, flac_frame_samples, nal_units, opus_packet_samples,
+};
 
 /// What is accepted can head a sample entry; the first byte chooses the kind.
 pub fn codecs(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     let record = Bytes::copy_from_slice(rest);
-    match kind % 3 {
-        0 => avc(&record),
-        1 => aac(&record),
+    match (kind & 0xf0, kind % 3) {
+        (0xe0, _) => enhanced(kind & 0xf, &record),
+        (_, 0) => avc(&record),
+        (_, 1) => aac(&record),
         _ => sample(rest),
+    }
+}
+
+/// Records, and the keyframe behind the first 32 bytes where one must complete them; then samples.
+fn enhanced(kind: u8, data: &Bytes) {
+    let at = data.len().min(32);
+    let (record, keyframe) = (data.slice(..at), data.slice(at..));
+    let config = match kind {
+        0 => HevcConfig::parse(data).ok().map(CodecConfig::Hevc),
+        1 => Av1Config::parse(data, None).ok().flatten().map(CodecConfig::Av1),
+        2 => Av1Config::parse(&record, Some(&keyframe)).ok().flatten().map(CodecConfig::Av1),
+        3 => Vp9Config::parse(&data.slice(..data.len().min(12)), &keyframe).ok().map(CodecConfig::Vp9),
+        4 => OpusConfig::parse(data).ok().map(CodecConfig::Opus),
+        5 => FlacConfig::parse(data).ok().map(CodecConfig::Flac),
+        _ => None,
+    };
+    if let Some(config) = config {
+        configured(&config);
+    }
+    let hevc = HevcSample::read(data);
+    assert_eq!(hevc.is_some(), nal_units(data).is_some(), "the same lengths");
+    if let Some(sample) = av1_sample(data) {
+        assert!(sample.len() <= data.len());
+        assert_eq!(av1_sample(&sample).as_ref(), Some(&sample), "no delimiter is left");
+    }
+    assert!(opus_packet_samples(data).is_none_or(|n| (1..=5_760).contains(&n)));
+    assert!(flac_frame_samples(data).is_none_or(|n| (1..=65_536).contains(&n)));
+}
+
+/// What heads a sample entry and stands in a playlist.
+fn configured(config: &CodecConfig) {
+    let text = config.rfc6381();
+    assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.'), "{text}");
+    if let Some(p) = config.picture() {
+        assert!(
+            (16..=8192).contains(&p.width) && (16..=8192).contains(&p.height),
+            "{}x{}",
+            p.width,
+            p.height
+        );
+        assert!(p.frame_rate.is_none_or(|r| (1.0..=1000.0).contains(&r)), "{:?}", p.frame_rate);
+    }
+    if let Some(s) = config.sound() {
+        assert!((8_000..=192_000).contains(&s.sample_rate), "{}", s.sample_rate);
+        assert!((1..=8).contains(&s.channels) && s.frame_samples > 0, "{s:?}");
     }
 }
 
