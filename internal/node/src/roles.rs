@@ -3,12 +3,11 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use auth::{AdminRule, Policy, Tokens};
-use axum::Router;
 use ingest::{Ingest, IngestOptions, Takeover};
 use live::{Directory, DirectoryOptions, Published};
 use media::{PathPattern, Ticks};
 use packager::{Cutting, Packager, PackagerOptions};
-use playback::{Origins, Playback};
+use playback::{Origins, Playback, Viewers};
 use registry::{MemoryRegistry, NodeId, StreamRegistry};
 use store::SegmentStore;
 
@@ -17,6 +16,7 @@ use crate::{
     config::{Config, TakeoverPolicy},
     error::NodeError,
     health::Health,
+    http::App,
     listeners::{Bound, Listeners},
     metrics::Metrics,
 };
@@ -25,9 +25,9 @@ use crate::{
 pub(crate) struct Services {
     pub(crate) api: Arc<Api>,
     /// Viewers' routes and the API, as the HTTP listener has them.
-    pub(crate) app: Router,
+    pub(crate) app: App,
     /// The same as the HTTPS listener has them.
-    pub(crate) secure_app: Router,
+    pub(crate) secure_app: App,
     pub(crate) ingest: Ingest,
     pub(crate) packager: Packager,
     pub(crate) published: Published,
@@ -70,7 +70,7 @@ pub(crate) fn all_in_one(
         ..DirectoryOptions::default()
     });
     let node = NodeId::new(&config.node.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string()));
-    let viewers = playback::router(playback_of(config, &directory, &store, &policy));
+    let viewers = Viewers::new(playback_of(config, &directory, &store, &policy));
     let api = Arc::new(Api {
         app: config.streams.app.clone(),
         publish_prefix: publish_prefix(config, bound.rtmp.addr),
@@ -86,13 +86,13 @@ pub(crate) fn all_in_one(
         node: node.clone(),
         seen: Default::default(),
     });
+    let app = |loopback| {
+        let viewers_too = playback::router(viewers.clone());
+        App::new(api::router(Arc::clone(&api), viewers_too, loopback), viewers.clone())
+    };
     Ok(Services {
-        app: api::router(Arc::clone(&api), viewers.clone(), bound.http.is_loopback()),
-        secure_app: api::router(
-            Arc::clone(&api),
-            viewers,
-            bound.https.as_ref().is_some_and(Bound::is_loopback),
-        ),
+        app: app(bound.http.is_loopback()),
+        secure_app: app(bound.https.as_ref().is_some_and(Bound::is_loopback)),
         api,
         ingest: Ingest::new(ingest_of(config, node), directory.clone(), Arc::clone(&registry), policy),
         packager: Packager::new(packager_of(config), directory, store.clone(), Arc::clone(&registry)),

@@ -1,6 +1,6 @@
 //! Viewers' HTTP: playlists that wait, parts and segments that nobody copies, and the pages that play them.
 //!
-//! [`router`] answers every URL below a stream's path (contract: "Objects", "HTTP") from a [`live::Window`], or from the
+//! [`Viewers`] answers every URL below a stream's path (contract: "Objects", "HTTP") from a [`live::Window`], or from the
 //! store for older time. What may be cached and for how long follows hls-origin.md's table A3.
 
 mod body;
@@ -20,4 +20,4 @@ mod target;
 
 pub use cors::Origins;
 pub use pages::HAS_HLS_JS;
-pub use router::{Playback, router};
+pub use router::{Playback, Viewers, router};

@@ -10,11 +10,11 @@ use auth::Policy;
 use axum::{
     Router,
     body::Body,
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, State},
     response::Response,
 };
 use hls::Directives;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header, request::Parts};
 use live::{Blob, Directory, Object, Window};
 use media::{Cursor, ObjectName, RenditionName, StreamPath};
 use store::SegmentStore;
@@ -51,35 +51,84 @@ pub struct Playback {
     pub max_viewers: usize,
 }
 
+/// Viewers' HTTP. Cheap to clone.
+#[derive(Clone)]
+pub struct Viewers(Arc<Service>);
+
 struct Service {
     playback: Playback,
     identities: Identities,
     seats: Seats,
 }
 
-/// Answers every URL that is a viewer's, as the fallback of whatever else the server has.
-///
-/// GET, HEAD and OPTIONS. A viewer's address comes from axum's `ConnectInfo<SocketAddr>`; without it, viewers who send no
-/// CMCD session differ by User-Agent alone. Requests are held as the [`Window`] decides, never longer.
-pub fn router(playback: Playback) -> Router {
-    let seats = Seats::new(playback.max_viewers);
-    let service = Service { playback, identities: Identities::default(), seats };
-    Router::new().fallback(serve).with_state(Arc::new(service))
+/// What is left to do for a request once all that its answer depends on is read out of it.
+enum Rest {
+    Done(Response),
+    Index(Window),
+    Playlist(Window, RenditionName, Directives),
+    Object(Window, ObjectName),
 }
 
-async fn serve(State(service): State<Arc<Service>>, request: Request) -> Response {
-    // The body of a GET means nothing here and is not read.
-    let (parts, _) = request.into_parts();
-    let mut response = match parts.method {
-        Method::GET | Method::HEAD => service.answer(&parts).await.unwrap_or_else(Response::from),
-        Method::OPTIONS => cors::preflight(),
-        _ => not_allowed(),
-    };
-    service.playback.origins.allow(parts.headers.get(header::ORIGIN), response.headers_mut());
-    if parts.method == Method::HEAD {
-        *response.body_mut() = Body::empty();
+/// What an answer depends on besides.
+struct Asked {
+    method: Method,
+    headers: HeaderMap,
+}
+
+impl Viewers {
+    /// Serves what `playback` has.
+    pub fn new(playback: Playback) -> Self {
+        let seats = Seats::new(playback.max_viewers);
+        Self(Arc::new(Service { playback, identities: Identities::default(), seats }))
     }
-    response
+
+    /// Answers a request for any URL that is a viewer's: GET, HEAD and OPTIONS.
+    ///
+    /// Without a `peer`, viewers who send no CMCD session differ by User-Agent alone. Requests are held as the [`Window`]
+    /// decides, never longer, and hold nothing of what was sent: the request is taken apart before the future is made.
+    pub fn answer<B>(
+        &self,
+        request: Request<B>,
+        peer: Option<IpAddr>,
+    ) -> impl Future<Output = Response> + Send + use<B> {
+        let service = Arc::clone(&self.0);
+        // The body of a GET means nothing here and is not read.
+        let (parts, _) = request.into_parts();
+        let rest = match parts.method {
+            Method::GET | Method::HEAD => service.begin(&parts, peer),
+            Method::OPTIONS => Ok(Rest::Done(cors::preflight())),
+            _ => Ok(Rest::Done(not_allowed())),
+        };
+        let asked = Asked { headers: copied(&parts.headers), method: parts.method };
+        async move { service.finish(rest, &asked).await }
+    }
+}
+
+/// The headers that answers depend on, as copies: the request's own are views of the buffer that it was read into, which
+/// would stay for as long as the request is held.
+fn copied(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for name in
+        [header::ACCEPT_ENCODING, header::IF_NONE_MATCH, header::RANGE, header::IF_RANGE, header::ORIGIN]
+    {
+        for value in headers.get_all(&name) {
+            if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+                kept.append(&name, value);
+            }
+        }
+    }
+    kept
+}
+
+/// [`Viewers`] as the fallback of whatever else a server has. A viewer's address comes from axum's
+/// `ConnectInfo<SocketAddr>`.
+pub fn router(viewers: Viewers) -> Router {
+    Router::new().fallback(serve).with_state(viewers)
+}
+
+async fn serve(State(viewers): State<Viewers>, request: Request<Body>) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    viewers.answer(request, peer).await
 }
 
 fn not_allowed() -> Response {
@@ -92,23 +141,24 @@ fn not_allowed() -> Response {
 }
 
 impl Service {
-    async fn answer(&self, request: &Parts) -> Result<Response, Refusal> {
-        let query = request.uri.query();
-        match Target::parse(request.uri.path())? {
-            Target::List => Ok(pages::list(&request.headers)),
-            Target::Player(_) => Ok(pages::player(&request.headers)),
-            Target::Moved(path) => Ok(reply::moved(path.as_str(), query)),
-            Target::Asset(name) => pages::asset(&name, &request.headers),
-            Target::Object(path, name) => self.object(&path, name, request).await,
-        }
+    /// Reads a request, lets the viewer in or not, and answers what needs no waiting.
+    fn begin(&self, request: &Parts, peer: Option<IpAddr>) -> Result<Rest, Refusal> {
+        let done = match Target::parse(request.uri.path())? {
+            Target::List => pages::list(&request.headers),
+            Target::Player(_) => pages::player(&request.headers),
+            Target::Moved(path) => reply::moved(path.as_str(), request.uri.query()),
+            Target::Asset(name) => pages::asset(&name, &request.headers)?,
+            Target::Object(path, name) => return self.begin_object(&path, name, (request, peer)),
+        };
+        Ok(Rest::Done(done))
     }
 
-    async fn object(
+    fn begin_object(
         &self,
         path: &StreamPath,
         name: ObjectName,
-        request: &Parts,
-    ) -> Result<Response, Refusal> {
+        (request, peer): (&Parts, Option<IpAddr>),
+    ) -> Result<Rest, Refusal> {
         let query = request.uri.query().unwrap_or_default();
         let shown = credentials::of(&request.headers, query);
         self.playback
@@ -122,21 +172,48 @@ impl Service {
             .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "no such stream"))?;
         match name {
             // Not counted: hls.js sends no session with it, and would be two viewers. Who plays goes on to the media.
-            ObjectName::Index => {
-                let rendered = window.index().await?;
-                window.advance(TUNE_IN).await;
-                Ok(playlists::respond(&rendered, CachePolicy::Index, &request.headers))
-            }
+            ObjectName::Index => Ok(Rest::Index(window)),
             ObjectName::Playlist(rendition) => {
                 let directives = Directives::parse(query)
                     .map_err(|why| Refusal::new(StatusCode::BAD_REQUEST, why.to_string()))?;
-                self.admit(&window, request)?;
-                playlist(&window, rendition, directives, &request.headers).await
+                self.admit(&window, self.viewer(request, peer))?;
+                Ok(Rest::Playlist(window, rendition, directives))
             }
             _ => {
-                self.seats.keep(&window, self.viewer(request), Instant::now());
+                self.seats.keep(&window, self.viewer(request, peer), Instant::now());
+                Ok(Rest::Object(window, name))
+            }
+        }
+    }
+
+    /// Waits where the answer has to be waited for.
+    async fn finish(&self, rest: Result<Rest, Refusal>, asked: &Asked) -> Response {
+        let answered = match rest {
+            Ok(rest) => self.wait(rest, asked).await,
+            Err(refusal) => Err(refusal),
+        };
+        let mut response = answered.unwrap_or_else(Response::from);
+        self.playback.origins.allow(asked.headers.get(header::ORIGIN), response.headers_mut());
+        if asked.method == Method::HEAD {
+            *response.body_mut() = Body::empty();
+        }
+        response
+    }
+
+    async fn wait(&self, rest: Rest, asked: &Asked) -> Result<Response, Refusal> {
+        match rest {
+            Rest::Done(response) => Ok(response),
+            Rest::Index(window) => {
+                let rendered = window.index().await?;
+                window.advance(TUNE_IN).await;
+                Ok(playlists::respond(&rendered, CachePolicy::Index, &asked.headers))
+            }
+            Rest::Playlist(window, rendition, directives) => {
+                playlist(&window, rendition, directives, &asked.headers).await
+            }
+            Rest::Object(window, name) => {
                 let blob = self.blob(&window, name).await?;
-                Ok(objects::respond(name, blob, &request.method, &request.headers))
+                Ok(objects::respond(name, blob, &asked.method, &asked.headers))
             }
         }
     }
@@ -163,17 +240,16 @@ impl Service {
         }
     }
 
-    fn admit(&self, window: &Window, request: &Parts) -> Result<(), Refusal> {
-        if self.seats.admit(window, self.viewer(request), Instant::now()) {
+    fn admit(&self, window: &Window, viewer: u64) -> Result<(), Refusal> {
+        if self.seats.admit(window, viewer, Instant::now()) {
             return Ok(());
         }
         let max = self.playback.max_viewers;
         Err(Refusal::unavailable(format!("this stream has all the {max} viewers that it may have")))
     }
 
-    fn viewer(&self, request: &Parts) -> u64 {
-        let address: Option<IpAddr> =
-            request.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
+    fn viewer(&self, request: &Parts, peer: Option<IpAddr>) -> u64 {
+        let address = peer.map(|ip| ip.to_canonical());
         self.identities.key(&request.headers, request.uri.query().unwrap_or_default(), address)
     }
 }

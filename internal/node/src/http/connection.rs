@@ -2,7 +2,6 @@
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo, response::Response};
 use futures_util::FutureExt;
 use http::{HeaderValue, header};
 use hyper::{
@@ -19,9 +18,9 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
 use super::{
+    app::Answering,
     conduit::{Conduit, Patience},
     frames::{Metered, PREFACE},
     pulse::Pulse,
@@ -78,9 +77,9 @@ impl Protocols {
 }
 
 /// What a connection needs.
-pub(super) struct Connection {
+pub(super) struct Connection<A> {
     pub(super) protocols: Arc<Protocols>,
-    pub(super) app: Router,
+    pub(super) app: A,
     pub(super) peer: SocketAddr,
     pub(super) stop: CancellationToken,
     /// Its place among the connections that may be.
@@ -89,7 +88,7 @@ pub(super) struct Connection {
 
 type Ended = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-impl Connection {
+impl<A: Answering> Connection<A> {
     /// Serves the connection to its end, or lets what is under way end after `stop`.
     pub(super) async fn serve(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
         let peer = self.peer;
@@ -150,9 +149,8 @@ impl Connection {
             // (RFC 9112 §6.1).
             let last = request.headers().contains_key(header::TRANSFER_ENCODING);
             let waiting = pulse.begin();
-            answer(&app, peer, request).map(move |response| {
+            app.answer(peer, request).map(move |mut response| {
                 drop(waiting);
-                let mut response = response?;
                 if last {
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
@@ -175,9 +173,9 @@ impl Connection {
         let (app, peer, watched) = (self.app, self.peer, Arc::clone(&pulse));
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let (waiting, pulse) = (pulse.begin(), Arc::clone(&pulse));
-            answer(&app, peer, request).map(move |response| {
+            app.answer(peer, request).map(move |response| {
                 drop(waiting);
-                Ok::<_, Infallible>(response?.map(|body| Tracked::new(body, pulse)))
+                Ok::<_, Infallible>(response.map(|body| Tracked::new(body, pulse)))
             })
         });
         watched.share();
@@ -194,15 +192,6 @@ impl Connection {
             stuck = stuck(&watched, self.protocols.patience) => Err(stuck.into()),
         }
     }
-}
-
-fn answer(
-    app: &Router,
-    peer: SocketAddr,
-    mut request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
-    request.extensions_mut().insert(ConnectInfo(peer));
-    app.clone().oneshot(request)
 }
 
 /// Returns once an HTTP/2 connection has had nothing to do for its time, which ends it in good form; an error ends it

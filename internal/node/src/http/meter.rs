@@ -1,6 +1,9 @@
 //! `http_requests_total` and `http_request_duration_seconds`, by route template.
 
-use std::time::Instant;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -9,18 +12,83 @@ use axum::{
 };
 use http::{Method, StatusCode};
 use media::{ObjectName, RenditionName};
+use metrics::{Counter, Histogram, SharedString};
 
-/// Counts a request and times it to the start of its body.
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other"];
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// What viewers' URLs are, as labels.
+const KINDS: [&str; 10] = [
+    "/",
+    "/assets/{name}",
+    "/{path}/",
+    "/{path}/index.m3u8",
+    "/{path}/media.m3u8",
+    "/{path}/audio_{k}.m3u8",
+    "/{path}/init.mp4",
+    "/{path}/segment.m4s",
+    "/{path}/part.m4s",
+    "unknown",
+];
+
+/// Counts a request of the API and times it to the start of its body.
 pub(crate) async fn measure(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = method(request.method());
     let path = template(&request);
     let response = next.run(request).await;
-    metrics::counter!("rapidrtmp_http_requests_total", "method" => method, "path" => path.clone(), "status" => class(response.status()))
-        .increment(1);
-    metrics::histogram!("rapidrtmp_http_request_duration_seconds", "method" => method, "path" => path)
-        .record(started.elapsed());
+    counter(method, path.clone(), class(response.status())).increment(1);
+    histogram(method, path).record(started.elapsed());
     response
+}
+
+fn counter(method: &'static str, path: impl Into<SharedString>, status: &'static str) -> Counter {
+    metrics::counter!("rapidrtmp_http_requests_total", "method" => method, "path" => path.into(), "status" => status)
+}
+
+fn histogram(method: &'static str, path: impl Into<SharedString>) -> Histogram {
+    metrics::histogram!("rapidrtmp_http_request_duration_seconds", "method" => method, "path" => path.into())
+}
+
+/// The handles for viewers' requests: each is looked up once, not with every request.
+#[derive(Default)]
+pub(crate) struct Meter([[OfKind; KINDS.len()]; METHODS.len()]);
+
+#[derive(Default)]
+struct OfKind {
+    requests: [OnceLock<Counter>; CLASSES.len()],
+    duration: OnceLock<Histogram>,
+}
+
+/// A viewer's request that is being answered.
+pub(crate) struct Timed {
+    meter: Arc<Meter>,
+    started: Instant,
+    method: usize,
+    kind: usize,
+}
+
+impl Meter {
+    /// Begins to time a request.
+    pub(crate) fn begin(self: Arc<Self>, name: &Method, path: &str) -> Timed {
+        let (method, kind) = (place(&METHODS, method(name)), place(&KINDS, of_stream(path)));
+        Timed { meter: self, started: Instant::now(), method, kind }
+    }
+}
+
+impl Timed {
+    /// The answer's body may start.
+    pub(crate) fn end(self, status: StatusCode) {
+        let class = place(&CLASSES, class(status));
+        let (method, kind) = (METHODS[self.method], KINDS[self.kind]);
+        let handles = &self.meter.0[self.method][self.kind];
+        handles.requests[class].get_or_init(|| counter(method, kind, CLASSES[class])).increment(1);
+        handles.duration.get_or_init(|| histogram(method, kind)).record(self.started.elapsed());
+    }
+}
+
+/// Where a label stands in its table; the last place is for whatever is not there.
+fn place<const N: usize>(table: &[&str; N], label: &str) -> usize {
+    table.iter().position(|l| *l == label).unwrap_or(N - 1)
 }
 
 /// Methods are free text in HTTP, labels are not.
@@ -101,5 +169,25 @@ mod tests {
         labels.dedup();
         assert_eq!(labels, ["/{path}/", "/{path}/media.m3u8", "/{path}/segment.m4s", "unknown"]);
         assert_eq!(method(&Method::from_bytes(b"FROBNICATE").unwrap()), "other");
+        assert!(labels.iter().all(|l| KINDS.contains(l)), "each has its place");
+    }
+
+    #[test]
+    fn a_viewers_request_is_counted_and_timed_under_its_labels() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let meter = Arc::new(Meter::default());
+        metrics::with_local_recorder(&recorder, || {
+            for status in [StatusCode::OK, StatusCode::OK, StatusCode::NOT_FOUND] {
+                Arc::clone(&meter).begin(&Method::GET, "/live/x/media.m3u8").end(status);
+            }
+        });
+        let text = recorder.handle().render();
+        for line in [
+            r#"rapidrtmp_http_requests_total{method="GET",path="/{path}/media.m3u8",status="2xx"} 2"#,
+            r#"rapidrtmp_http_requests_total{method="GET",path="/{path}/media.m3u8",status="4xx"} 1"#,
+            r#"rapidrtmp_http_request_duration_seconds_count{method="GET",path="/{path}/media.m3u8"} 3"#,
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP side: connections, and what every request passes through.
 
+mod app;
 mod conduit;
 mod connection;
 mod frames;
@@ -9,5 +10,6 @@ mod replayed;
 mod server;
 mod tracked;
 
+pub(crate) use app::App;
 pub(crate) use meter::measure;
 pub(crate) use server::{Entrance, Limits, serve};

@@ -2,7 +2,6 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
 use futures_util::future::join_all;
 use socket2::SockRef;
 use tokio::{
@@ -12,7 +11,10 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::connection::{Connection, Protocols};
+use super::{
+    app::Answering,
+    connection::{Connection, Protocols},
+};
 
 /// A peer that acknowledges nothing for so long, its window at zero or its cable pulled, is gone.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
@@ -33,11 +35,11 @@ pub(crate) struct Limits {
 }
 
 /// A listener, and who is behind it.
-pub(crate) struct Entrance {
+pub(crate) struct Entrance<A> {
     pub(crate) listener: TcpListener,
     /// HTTPS, if there is one.
     pub(crate) tls: Option<TlsAcceptor>,
-    pub(crate) app: Router,
+    pub(crate) app: A,
 }
 
 /// What connections of all entrances share.
@@ -50,7 +52,11 @@ struct Shared {
 
 /// Serves until `stop`, then lets requests that are under way finish within the grace. The limits are those of all
 /// entrances together.
-pub(crate) async fn serve(entrances: Vec<Entrance>, limits: Limits, stop: CancellationToken) {
+pub(crate) async fn serve<A: Answering>(
+    entrances: Vec<Entrance<A>>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
     let shared = Shared {
         protocols: Arc::new(Protocols::new(&limits)),
         slots: Arc::new(Semaphore::new(limits.max_connections.min(Semaphore::MAX_PERMITS))),
@@ -65,7 +71,7 @@ pub(crate) async fn serve(entrances: Vec<Entrance>, limits: Limits, stop: Cancel
 }
 
 /// Accepts until `stop`, then closes the listener.
-async fn accept(entrance: Entrance, shared: &Shared) {
+async fn accept<A: Answering>(entrance: Entrance<A>, shared: &Shared) {
     loop {
         let accepted = tokio::select! {
             accepted = next(&entrance.listener, &shared.slots) => accepted,
@@ -83,7 +89,7 @@ async fn accept(entrance: Entrance, shared: &Shared) {
 
 impl Shared {
     /// Starts a connection's task.
-    fn start(&self, entrance: &Entrance, (stream, peer, slot): Accepted) {
+    fn start<A: Answering>(&self, entrance: &Entrance<A>, (stream, peer, slot): Accepted) {
         prepare(&stream);
         let connection = Connection {
             protocols: Arc::clone(&self.protocols),
@@ -113,7 +119,7 @@ fn prepare(stream: &TcpStream) {
 
 #[cfg(test)]
 mod tests {
-    use axum::{extract::ConnectInfo, routing::get};
+    use axum::{Router, extract::ConnectInfo, routing::get};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;

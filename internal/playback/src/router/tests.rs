@@ -91,7 +91,7 @@ impl Node {
         let secret = Secret::new("0123456789abcdef0123456789abcdef").expect("long enough");
         let policy = Arc::new(Policy::new(Tokens::new(&secret), Vec::new()));
         let playback = Playback { directory, store: store.clone(), policy, origins, max_viewers };
-        Self { app: router(playback), store, writer, folder }
+        Self { app: router(Viewers::new(playback)), store, writer, folder }
     }
 
     /// One whole segment of ten parts, and two parts of the next: parts 0 to 11, so 12 is hinted.
@@ -124,7 +124,7 @@ impl Node {
         url: &str,
         headers: &[(&str, &str)],
     ) -> impl Future<Output = Answer> + use<> {
-        let mut request = http::Request::builder().method(method).uri(url);
+        let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -27,7 +27,7 @@ async fn a_session_counts_once_wherever_it_is_named() {
 async fn viewers_without_a_session_differ_by_address() {
     let node = Node::live();
     for last in [1, 2, 2] {
-        let mut request = http::Request::builder().uri(MEDIA).body(Body::empty()).expect("a request");
+        let mut request = Request::builder().uri(MEDIA).body(Body::empty()).expect("a request");
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([192, 0, 2, last], 5000))));
         let answer = node.app.clone().oneshot(request).await.expect("infallible");
         assert_eq!(answer.status(), StatusCode::OK);
