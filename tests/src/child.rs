@@ -89,6 +89,18 @@ impl Child {
         matches!(self.process.try_wait(), Ok(Some(_)))
     }
 
+    /// Its memory in use now (`VmRSS`), in bytes.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resident(&self) -> Result<u64> {
+        let pid = self.process.id().with_context(|| format!("{} has ended", self.name))?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().with_context(|| line.to_owned())?;
+        Ok(kib << 10)
+    }
+
     /// Sends a signal by name (`STOP`, `CONT`, `TERM`, `INT`, `KILL`).
     ///
     /// # Errors

@@ -19,6 +19,7 @@ const START: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     variables: Vec<(String, String)>,
+    open_files: Option<u32>,
 }
 
 impl Options {
@@ -27,6 +28,22 @@ impl Options {
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// With so many file descriptors and no more.
+    #[must_use]
+    pub fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
+    /// The program, with its descriptors limited if they are.
+    fn command(&self) -> Command {
+        let program = binary("rapidrtmp");
+        let Some(limit) = self.open_files else { return Command::new(program) };
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]).arg(program);
+        command
     }
 
     /// With publishing under `open/` free of tokens.
@@ -70,7 +87,7 @@ impl Server {
     }
 
     async fn on(folder: TempDir, options: Options) -> Result<Self> {
-        let mut command = Command::new(binary("rapidrtmp"));
+        let mut command = options.command();
         command
             .arg("serve")
             .current_dir(folder.path())

@@ -1,10 +1,14 @@
 //! Who may publish, and how often (contract: "Tokens").
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use anyhow::Result;
-use e2e::{Encoder, Publishing, Server, eventually};
-use serde_json::json;
+use anyhow::{Context, Result};
+use e2e::{Encoder, Options, Publishing, Server, eventually, fetch};
+use reqwest::Method;
+use serde_json::{Value, json};
 
 const LIVE: Duration = Duration::from_secs(15);
 
@@ -117,11 +121,95 @@ async fn what_the_api_refuses_to_mint() -> Result<()> {
     ] {
         let r = server.api().post("/api/v1/publish", &bad).await?;
         assert_eq!(r.status(), 400, "{bad}");
-        assert!(r.json::<serde_json::Value>().await?["error"].is_string(), "{bad}");
+        assert!(r.json::<Value>().await?["error"].is_string(), "{bad}");
     }
     let r =
         server.api().post("/api/v1/publish", &json!({ "streamKey": "x", "expiresIn": 999_999_999 })).await?;
     assert_eq!(r.status(), 200, "above the cap: capped and reported");
+    Ok(())
+}
+
+/// Every text file below a folder, and every name.
+fn texts(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            out.extend(texts(&path))
+        } else {
+            out.push((path.clone(), Vec::new()))
+        }
+        if let Some(file) = out.last_mut().filter(|f| f.0 == path) {
+            file.1 = std::fs::read(&path).unwrap_or_default();
+        }
+    }
+    out
+}
+
+fn holds(bytes: &[u8], secret: &str) -> bool {
+    bytes.windows(secret.len()).any(|w| w == secret.as_bytes())
+}
+
+// limits-and-faults 22: secrets are planted wherever one can be shown, and looked for wherever anything is written.
+#[tokio::test]
+async fn fault_22_no_planted_secret_is_shown_anywhere() -> Result<()> {
+    let (admin, wrong) = ("planted-admin-5ecret", "planted-wrong-5ecret");
+    let server = Options::default()
+        .set("RAPIDRTMP__LOG__FILTER", "trace")
+        .set("ADMIN_TOKEN", admin)
+        .set("AUTH_SECRET", "planted-signing-5ecret")
+        .set("HTTP_ADDR", "127.0.0.1:0")
+        .start()
+        .await?;
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let call = async |method: Method, path: &str, bearer: &str, body: Value| {
+        let request = client.request(method, server.url(path)).bearer_auth(bearer).json(&body);
+        let answer = request.send().await?;
+        let headers = format!("{:?}", answer.headers());
+        anyhow::Ok(headers + &answer.text().await?)
+    };
+    let mint = json!({ "streamKey": "demo" });
+    let minted = call(Method::POST, "/api/v1/publish", admin, mint.clone()).await?;
+    let (_, body) =
+        minted.split_once('{').and_then(|_| minted.rsplit_once("\"token\":\"")).context("a token")?;
+    let token = body.split('"').next().unwrap_or_default().to_owned();
+    let signature = token.rsplit('.').next().unwrap_or_default().to_owned();
+    assert!(signature.len() > 20, "{token}");
+    // Everything but the answer that hands the token out.
+    let mut said = vec![
+        call(Method::POST, "/api/v1/publish", wrong, mint).await?,
+        call(Method::POST, "/api/v1/publish", admin, json!({ "streamKey": token })).await?,
+        call(Method::POST, "/api/v1/publish", admin, json!({ "streamKey": "x", "expiresIn": token })).await?,
+    ];
+    refused(&server, &format!("/live/other?token={token}")).await?;
+    refused(&server, &format!("/live/demo?token={wrong}&pass={wrong}")).await?;
+    refused(&server, &format!("/live/a..b//x?token={token}&user={wrong}")).await?;
+    let mut publishing = publish(&server, &format!("/live/demo?token={token}")).await?;
+    let media = server.url("/live/demo/media.m3u8");
+    eventually("it plays", LIVE, || async { fetch(&media).await.ok().flatten() }).await;
+    refused(&server, &format!("/live/demo?token={token}")).await?;
+    for path in ["/api/v1/streams", "/api/v1/streams/demo", "/metrics", "/live/demo/index.m3u8"] {
+        said.push(call(Method::GET, path, admin, Value::Null).await?);
+    }
+    said.push(call(Method::GET, &format!("/live/demo/index.m3u8?token={token}"), wrong, Value::Null).await?);
+    said.push(call(Method::POST, "/api/v1/streams/demo/stop", wrong, Value::Null).await?);
+    said.push(call(Method::POST, "/api/v1/streams/demo/stop", admin, Value::Null).await?);
+    publishing.ended(Duration::from_secs(5)).await?;
+    refused(&server, &format!("/live/demo?token={token}")).await?;
+    said.push(call(Method::GET, "/metrics", admin, Value::Null).await?);
+    said.push(server.child.log());
+    assert!(said.iter().all(|s| !s.is_empty()) && server.child.log().contains("DEBUG"), "it was looked at");
+    let files = texts(server.folder());
+    assert!(files.len() > 3, "{files:?}");
+    for secret in [admin, wrong, "planted-signing-5ecret", &signature] {
+        for s in &said {
+            assert!(!s.contains(secret), "{secret} is shown: {s}");
+        }
+        for (file, bytes) in &files {
+            assert!(!holds(bytes, secret), "{} holds {secret}", file.display());
+            assert!(!file.to_string_lossy().contains(secret), "{}", file.display());
+        }
+    }
     Ok(())
 }
 
