@@ -122,7 +122,7 @@ def latency(server, o):
         time.sleep(5)
         rtmp = server.publish_url().replace("{n}", "stamped")
         out = subprocess.run(
-            [BENCH, "latency", rtmp, server.playlist("stamped"), "--size", "1280x720", "--bitrate", "2500000",
+            [BENCH, "latency", rtmp, server.multivariant("stamped"), "--size", "1280x720", "--bitrate", "2500000",
              "--seconds", str(o.seconds), "--json"], capture_output=True, text=True).stdout
     r = json.loads(out)
     part = r["part_readable_ms"]

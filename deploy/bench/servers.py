@@ -89,6 +89,10 @@ class Server:
         """The media playlist of stream n."""
         raise NotImplementedError
 
+    def multivariant(self, n=0):
+        """What a player opens for stream n, where that is another playlist."""
+        return self.playlist(n)
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -115,6 +119,9 @@ class RapidRtmp(Server):
 
     def playlist(self, n=0):
         return f"http://127.0.0.1:{self.http}/live/{n}/media.m3u8"
+
+    def multivariant(self, n=0):
+        return f"http://127.0.0.1:{self.http}/live/{n}/index.m3u8"
 
 
 class Nginx(Server):
