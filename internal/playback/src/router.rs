@@ -204,8 +204,12 @@ impl Service {
         match rest {
             Rest::Done(response) => Ok(response),
             Rest::Index(window) => {
+                let before = window.next();
                 let rendered = window.index().await?;
-                window.advance(TUNE_IN).await;
+                // Who waited for the very first part has a fresh edge already.
+                if window.next() == before {
+                    window.advance(TUNE_IN).await;
+                }
                 Ok(playlists::respond(&rendered, CachePolicy::Index, &asked.headers))
             }
             Rest::Playlist(window, rendition, directives) => {

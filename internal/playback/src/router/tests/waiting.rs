@@ -79,6 +79,20 @@ async fn a_playlist_waits_for_its_first_media_but_not_for_ever() {
     assert_eq!((answer.status.as_u16(), answer.error().as_str()), (404, "the stream has no media yet"));
 }
 
+/// Who waits for the very first part is at the edge with it; who comes later is answered with the next part.
+#[tokio::test(start_paused = true)]
+async fn the_first_viewer_is_sent_on_with_the_first_part() {
+    let mut node = Node::empty();
+    let first = tokio::spawn(node.ask(Method::GET, "/live/demo/index.m3u8", &[]));
+    held(&node, 1).await;
+    let listed = Instant::now();
+    node.open(1);
+    assert_eq!(first.await.expect("answered").status, StatusCode::OK);
+    assert_eq!(listed.elapsed(), Duration::ZERO);
+    let later = node.get("/live/demo/index.m3u8").await;
+    assert_eq!((later.status, listed.elapsed()), (StatusCode::OK, TUNE_IN));
+}
+
 /// A shutdown answers held requests as things stand; such an answer must not stay in a cache.
 #[tokio::test]
 async fn a_released_request_is_not_cached_as_satisfied() {
