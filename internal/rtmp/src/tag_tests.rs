@@ -165,7 +165,7 @@ proptest! {
     ) {
         let data = Bytes::from([head, &data].concat());
         let t = video(&data);
-        prop_assert!(t.nanos <= 999_999 && t.others < data.len());
+        prop_assert!(t.nanos <= 999_999 && t.others < data.len().max(1));
         if let Tag::Frame { data: d, composition, .. } = t.tag {
             prop_assert!(d.len() < data.len() && composition.abs() <= 0x80_0000);
         }
