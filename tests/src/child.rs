@@ -72,18 +72,6 @@ impl Child {
         Ok(status.code())
     }
 
-    /// Bytes of memory that it has resident.
-    ///
-    /// # Errors
-    /// When it has ended.
-    pub fn memory(&self) -> Result<u64> {
-        let pid = self.process.id().with_context(|| format!("{} has ended", self.name))?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("VmRSS")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib << 10)
-    }
-
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(Some(_)))

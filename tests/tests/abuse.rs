@@ -67,9 +67,9 @@ impl Site {
     /// Runs an attack. Meanwhile, and until 20 more parts are out, 99 of 100 intervals are in time.
     async fn unharmed<T>(&self, attack: impl Future<Output = Result<T>>) -> Result<T> {
         let (in_time, all) = self.parts().await?;
-        let memory = self.server.child.memory()?;
+        let memory = self.server.child.resident()?;
         let result = attack.await?;
-        let growth = self.server.child.memory()?.saturating_sub(memory);
+        let growth = self.server.child.resident()?.saturating_sub(memory);
         assert!(growth < MAX_GROWTH, "{growth} bytes more than before");
         let (now_in_time, now_all) = eventually("twenty more parts", LIVE, || async {
             self.parts().await.ok().filter(|p| p.1 >= all + 20.0)
@@ -150,7 +150,7 @@ async fn held_requests_are_cheap() -> Result<()> {
     site.publishing.pause().await?;
     let path = query(&site.playlist().await);
 
-    let before = site.server.child.memory()?;
+    let before = site.server.child.resident()?;
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
         let mut socket = TcpStream::connect(site.server.http).await?;
@@ -160,9 +160,9 @@ async fn held_requests_are_cheap() -> Result<()> {
         connections.push(socket);
     }
     held(CONNECTIONS as f64).await;
-    let one = site.server.child.memory()?.saturating_sub(before) / CONNECTIONS;
+    let one = site.server.child.resident()?.saturating_sub(before) / CONNECTIONS;
 
-    let before = site.server.child.memory()?;
+    let before = site.server.child.resident()?;
     let mut multiplexed = Vec::new();
     for _ in 0..10 {
         let mut raw = Raw::open(site.server.http, &[]).await?;
@@ -173,7 +173,7 @@ async fn held_requests_are_cheap() -> Result<()> {
         multiplexed.push(raw);
     }
     held((CONNECTIONS + 10 * STREAMS) as f64).await;
-    let stream = site.server.child.memory()?.saturating_sub(before) / (10 * STREAMS);
+    let stream = site.server.child.resident()?.saturating_sub(before) / (10 * STREAMS);
     site.publishing.resume().await?;
     assert!(one <= MAX_CONNECTION, "{one} bytes for a connection of HTTP/1.1 that waits");
     assert!(stream <= MAX_STREAM, "{stream} bytes for a stream of HTTP/2 that waits");
